@@ -1,0 +1,58 @@
+import koffi from 'koffi';
+import { SyscallError } from '#errors/fault.ts';
+
+/**
+ * The one file that knows koffi. Each function here has the C prototype's own name and arguments and
+ * returns what libc returns; the files beside it give them types of ours and turn -1 into an error.
+ * Calls run on the calling thread and block it, as the kernel does.
+ */
+const libc = koffi.load(null);
+
+function declare<Args extends readonly unknown[], Result = number>(
+  prototype: string,
+): (...args: Args) => Result {
+  return libc.func(prototype) as (...args: Args) => Result;
+}
+
+type Path = string | Buffer;
+
+export const mount = declare<[Path | null, Path, string | null, bigint | number, string | null]>(
+  'int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)',
+);
+export const umount2 = declare<[Path, number]>('int umount2(const char *target, int flags)');
+export const unshare = declare<[number]>('int unshare(int flags)');
+export const setns = declare<[number, number]>('int setns(int fd, int nstype)');
+export const sethostname = declare<[string, number]>(
+  'int sethostname(const char *name, size_t len)',
+);
+export const socket = declare<[number, number, number]>(
+  'int socket(int domain, int type, int protocol)',
+);
+export const bind = declare<[number, Buffer, number]>(
+  'int bind(int fd, const void *address, uint32_t length)',
+);
+export const send = declare<[number, Buffer, number, number]>(
+  'long send(int fd, const void *buffer, size_t length, int flags)',
+);
+export const sendto = declare<[number, Buffer, number, number, Buffer, number]>(
+  'long sendto(int fd, const void *buffer, size_t length, int flags, const void *address, uint32_t addressLength)',
+);
+export const recv = declare<[number, Buffer, number, number]>(
+  'long recv(int fd, _Out_ void *buffer, size_t length, int flags)',
+);
+export const setsockopt = declare<[number, number, number, Buffer, number]>(
+  'int setsockopt(int fd, int level, int name, const void *value, uint32_t length)',
+);
+
+/** The symbolic error number of the last failed call on this thread, such as `ENOENT`. */
+export function lastError(): string {
+  return errnoNames.get(koffi.errno()) ?? `errno ${koffi.errno()}`;
+}
+
+const errnoNames = new Map(Object.entries(koffi.os.errno).map(([name, number]) => [number, name]));
+
+/** `result` unless it says failure; then an error with the call's name, subject and error number. */
+export function check(result: number, syscall: string, detail: string): number {
+  if (result < 0) throw new SyscallError(syscall, lastError(), detail);
+  return result;
+}
