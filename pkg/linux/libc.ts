@@ -14,12 +14,39 @@ function declare<Args extends readonly unknown[], Result = number>(
   return libc.func(prototype) as (...args: Args) => Result;
 }
 
+/** For system calls that older C libraries have no function for. */
+function declareSyscall<Args extends readonly unknown[]>(
+  number: number,
+  parameters: string,
+): (...args: Args) => number {
+  const call = declare<[number, ...Args]>(`long syscall(long number, ${parameters})`);
+  return (...args) => call(number, ...args);
+}
+
 type Path = string | Buffer;
 
 export const mount = declare<[Path | null, Path, string | null, bigint | number, string | null]>(
   'int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)',
 );
 export const umount2 = declare<[Path, number]>('int umount2(const char *target, int flags)');
+// These numbers are the same on every architecture: all system calls since Linux 5.0 are.
+export const moveMount = declareSyscall<[number, string, number, Path, number]>(
+  429,
+  'int fromFd, const char *from, int toFd, const char *to, uint32_t flags',
+);
+export const fsopen = declareSyscall<[string, number]>(430, 'const char *type, uint32_t flags');
+export const fsconfig = declareSyscall<[number, number, string | null, string | null, number]>(
+  431,
+  'int fd, uint32_t command, const char *key, const char *value, int aux',
+);
+export const fsmount = declareSyscall<[number, number, number]>(
+  432,
+  'int fd, uint32_t flags, uint32_t attributes',
+);
+export const mountSetattr = declareSyscall<[number, Path, number, BigUint64Array, number]>(
+  442,
+  'int fd, const char *path, uint32_t flags, const void *attributes, size_t size',
+);
 export const unshare = declare<[number]>('int unshare(int flags)');
 export const setns = declare<[number, number]>('int setns(int fd, int nstype)');
 export const sethostname = declare<[string, number]>(
