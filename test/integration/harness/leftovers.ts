@@ -1,0 +1,138 @@
+import { execFile } from 'node:child_process';
+import { readdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { promisify } from 'node:util';
+import type { Place } from './place.ts';
+import { eventually } from './wait.ts';
+
+const run = promisify(execFile);
+
+/**
+ * Everything on this machine that belongs to the daemon of `place` and should go with its pods, one
+ * line each, sorted. Two of these lists, before and after, show what leaked.
+ */
+export async function leftovers(place: Place): Promise<string[]> {
+  return [
+    ...mounts(place).map((target) => `mount ${target}`),
+    ...links(place).map((name) => `link ${name}`),
+    ...cgroups(place).map((path) => `cgroup ${path}`),
+    ...processes(place).map(({ pid, command }) => `process ${pid}: ${command}`),
+    ...(await nftTables(place)).map((table) => `nft ${table}`),
+    ...idFolders(place.state).map((path) => `folder ${path}`),
+  ].sort();
+}
+
+/** Removes by force what `leftovers` lists, when a daemon can no longer do so itself. */
+export async function sweep(place: Place): Promise<void> {
+  await eventually('processes end', () => {
+    const found = processes(place);
+    for (const { pid } of found) kill(pid);
+    return found.length === 0;
+  });
+  // The last mount is on top of the earlier ones.
+  for (const target of mounts(place).toReversed()) await run('umount', ['-l', target]);
+  for (const table of await nftTables(place)) await run('nft', ['delete', ...table.split(' ')]);
+  for (const name of links(place)) await run('ip', ['link', 'delete', name]).catch(goneAlready);
+  for (const path of [...cgroupRoots(place), ...cgroups(place)].toReversed()) removeCgroup(path);
+}
+
+function goneAlready(): void {
+  // Deleting one end of a veth pair, or its namespace, deletes the other end.
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It ended by itself since.
+  }
+}
+
+function removeCgroup(path: string): void {
+  try {
+    rmdirSync(path);
+  } catch {
+    // Absent in this hierarchy.
+  }
+}
+
+/** Mount points under the folder of `place` (proc_pid_mountinfo(5)), in order of mounting. */
+function mounts(place: Place): string[] {
+  return readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[4] ?? '')
+    .filter((target) => target.startsWith(`${place.directory}/`));
+}
+
+/** The bridge of `place`, after the links on it. */
+function links(place: Place): string[] {
+  const bridge = join('/sys/class/net', place.bridge);
+  const ports = list(join(bridge, 'brif'));
+  return list('/sys/class/net').includes(place.bridge) ? [...ports, place.bridge] : [];
+}
+
+function cgroupRoots(place: Place): string[] {
+  const top = '/sys/fs/cgroup';
+  const hierarchies = ['', ...list(top)].map((name) => join(top, name, place.cgroupParent));
+  return hierarchies.filter((path) => list(path).length > 0);
+}
+
+/** The cgroups below the parent of `place`, in every hierarchy, parents first. */
+function cgroups(place: Place): string[] {
+  return cgroupRoots(place).flatMap(foldersBelow);
+}
+
+function foldersBelow(path: string): string[] {
+  return readdirSync(path, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => join(path, entry.name))
+    .flatMap((child) => [child, ...foldersBelow(child)]);
+}
+
+/** Processes in the cgroups of `place`, and those with its folder on their command line, but the daemon. */
+export function processes(place: Place): { readonly pid: number; readonly command: string }[] {
+  return list('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => ({
+      pid: Number(pid),
+      command: readProc(pid, 'cmdline').replaceAll('\0', ' ').trim(),
+      cgroup: readProc(pid, 'cgroup'),
+    }))
+    .filter(
+      ({ command, cgroup }) =>
+        (command.includes(`${place.directory}/`) && !command.includes('gantryd/main.ts')) ||
+        cgroup.includes(`:${place.cgroupParent}/`),
+    );
+}
+
+function readProc(pid: string, file: string): string {
+  try {
+    return readFileSync(join('/proc', pid, file), 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+/** `table <family> <name>` of each nftables table that names the bridge or the subnet of `place`. */
+async function nftTables(place: Place): Promise<string[]> {
+  const { stdout } = await run('nft', ['list', 'ruleset']);
+  return stdout
+    .split(/^(?=table )/m)
+    .filter((table) => table.includes(place.bridge) || table.includes(place.subnet))
+    .map((table) => table.slice(0, table.indexOf(' {')));
+}
+
+/** Folders and files of pods and containers in the state directory: those named after an id. */
+function idFolders(state: string): string[] {
+  return list(state)
+    .flatMap((kind) => list(join(state, kind)).map((name) => join(state, kind, name)))
+    .filter((path) => /^[0-9a-f]{64}/.test(basename(path)));
+}
+
+function list(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}

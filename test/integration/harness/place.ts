@@ -1,0 +1,85 @@
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** What one daemon has for itself on this machine, so that several run side by side. */
+export type Place = AsyncDisposable & {
+  /** A fresh temporary folder; everything of the daemon is in it. */
+  readonly directory: string;
+  readonly root: string;
+  readonly state: string;
+  readonly socket: string;
+  readonly config: string;
+  readonly crictlConfig: string;
+  readonly log: string;
+  readonly bridge: string;
+  readonly subnet: string;
+  readonly cgroupParent: string;
+};
+
+/** What a test wants to be different from the usual configuration. */
+export type PlaceOptions = {
+  /** The folder to use instead of a fresh one; it must exist. It is left there. */
+  readonly directory?: string;
+  /** Lines at the end of the configuration file. */
+  readonly extraConfig?: string;
+};
+
+/** Claims a place and writes its configuration file. Disposing of it removes the folder. */
+export async function claimPlace(options: PlaceOptions = {}): Promise<Place> {
+  const { number, lock } = await claimNumber();
+  const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'gantry-test-')));
+  const place = {
+    directory,
+    root: join(directory, 'root'),
+    state: join(directory, 'state'),
+    socket: join(directory, 'state', 'gantry.sock'),
+    config: join(directory, 'gantry.toml'),
+    crictlConfig: join(directory, 'crictl.yaml'),
+    log: join(directory, 'gantryd.log'),
+    bridge: bridgeName(number),
+    subnet: `10.213.${number}.0/24`,
+    cgroupParent: `/gantry-test-${number}`,
+    [Symbol.asyncDispose]: async () => {
+      if (options.directory === undefined) await rm(directory, { recursive: true, force: true });
+      lock.close();
+    },
+  };
+  await writeFile(place.config, configuration(place) + (options.extraConfig ?? ''));
+  await writeFile(place.crictlConfig, `runtime-endpoint: unix://${place.socket}\n`);
+  return place;
+}
+
+const configuration = (place: Omit<Place, keyof AsyncDisposable>) => `root = "${place.root}"
+state = "${place.state}"
+listen = "${place.socket}"
+log_level = "debug"
+cgroup_parent = "${place.cgroupParent}"
+[network]
+bridge = "${place.bridge}"
+subnet = "${place.subnet}"
+`;
+
+const bridgeName = (number: number) => `gantry-t${number}`;
+
+/** A number that no other place on this machine has, for as long as the lock is open. */
+async function claimNumber(): Promise<{ number: number; lock: Server }> {
+  for (let number = 0; number < 256; number++) {
+    // An abstract socket (unix(7)) is a lock that the kernel releases when its holder dies.
+    const lock = createServer().listen(`\0gantry-test-${number}`);
+    const isClaimed = await once(lock, 'listening').then(
+      () => true,
+      () => false,
+    );
+    // A bridge without a holder was left by a run that was killed; it may still have pods on it.
+    if (isClaimed && !existsSync(join('/sys/class/net', bridgeName(number)))) {
+      lock.unref();
+      return { number, lock };
+    }
+    if (isClaimed) lock.close();
+  }
+  throw new Error('no place for one more daemon');
+}

@@ -1,0 +1,16 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** Polls until `probe` returns something other than `undefined` or `false`, and returns that. */
+export async function eventually<Value>(
+  what: string,
+  probe: () => Value | false | undefined | Promise<Value | false | undefined>,
+  timeoutMs = 20_000,
+): Promise<Value> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    const value = await probe();
+    if (value !== undefined && value !== false) return value;
+    if (performance.now() > deadline) throw new Error(`waited ${timeoutMs} ms: ${what}`);
+    await delay(20);
+  }
+}
