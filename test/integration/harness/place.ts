@@ -24,6 +24,8 @@ export type Place = AsyncDisposable & {
 export type PlaceOptions = {
   /** The folder to use instead of a fresh one; it must exist. It is left there. */
   readonly directory?: string;
+  /** Of the subnet; 24 when missing. */
+  readonly prefixLength?: number;
   /** Lines at the end of the configuration file. */
   readonly extraConfig?: string;
 };
@@ -41,7 +43,7 @@ export async function claimPlace(options: PlaceOptions = {}): Promise<Place> {
     crictlConfig: join(directory, 'crictl.yaml'),
     log: join(directory, 'gantryd.log'),
     bridge: bridgeName(number),
-    subnet: `10.213.${number}.0/24`,
+    subnet: `10.213.${number}.0/${options.prefixLength ?? 24}`,
     cgroupParent: `/gantry-test-${number}`,
     [Symbol.asyncDispose]: async () => {
       if (options.directory === undefined) await rm(directory, { recursive: true, force: true });

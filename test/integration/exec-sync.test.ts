@@ -1,0 +1,111 @@
+import { status } from '@grpc/grpc-js';
+import { describe, expect } from 'vitest';
+import { test } from './harness/fixture.ts';
+import { processes } from './harness/leftovers.ts';
+import {
+  containerConfig,
+  createContainer,
+  exec,
+  forever,
+  runContainer,
+  runPod,
+} from './harness/pods.ts';
+import { eventually } from './harness/wait.ts';
+
+const sh = (script: string) => ['/bin/sh', '-c', script];
+const outputLimitBytes = 16 << 20;
+
+describe('ExecSync', () => {
+  const running = test.extend('containerId', async ({ daemon, busybox }) => {
+    const config = containerConfig(busybox, {
+      ...forever,
+      envs: [{ key: 'COLOR', value: Buffer.from('red') }],
+      workingDir: '/home',
+    });
+    return runContainer(daemon.cri, await runPod(daemon), config);
+  });
+
+  running('returns what the command wrote and how it ended', async ({ daemon, containerId }) => {
+    const result = await exec(daemon.cri, containerId, 'echo out; echo err >&2; exit 7');
+    expect(result).toEqual({ exitCode: 7, stdout: 'out\n', stderr: 'err\n' });
+  });
+
+  running('runs in the container as its own processes do', async ({ daemon, containerId }) => {
+    const { stdout } = await exec(daemon.cri, containerId, 'pwd; echo $COLOR; id -u');
+    expect(stdout).toBe('/home\nred\n0\n');
+  });
+
+  running('serves many callers at once', async ({ daemon, containerId }) => {
+    const numbers = Array.from({ length: 20 }, (_, number) => `${number}`);
+    const results = await Promise.all(
+      numbers.map(async (number) => exec(daemon.cri, containerId, `echo ${number}`)),
+    );
+    expect(results.map(({ stdout }) => stdout.trim())).toEqual(numbers);
+  });
+
+  running(
+    'past its timeout is DeadlineExceeded, and nothing of it runs on',
+    async ({ daemon: { cri, place }, containerId }) => {
+      const cmd = sh('setsid sleep 65432 & sleep 65432 & sleep 65432');
+      const start = performance.now();
+      await expect(cri.execSync({ containerId, cmd, timeout: 1 })).rejects.toMatchObject({
+        code: status.DEADLINE_EXCEEDED,
+      });
+      expect(performance.now() - start).toBeGreaterThanOrEqual(1000);
+      expect(performance.now() - start).toBeLessThan(6000);
+      await eventually(
+        'no process is left',
+        () => !processes(place).some(({ command }) => command.includes('sleep 65432')),
+      );
+      expect((await exec(cri, containerId, 'echo alive')).stdout).toBe('alive\n');
+    },
+  );
+
+  running(
+    'drops what is beyond 16 MiB of output and does not block',
+    async ({ daemon: { cri }, containerId }) => {
+      const cmd = sh('head -c 17000000 /dev/zero; head -c 17000000 /dev/zero >&2; exit 5');
+      const { stdout, stderr, exitCode } = await cri.execSync({ containerId, cmd, timeout: 30 });
+      expect([stdout.length, stderr.length, exitCode]).toEqual([
+        outputLimitBytes,
+        outputLimitBytes,
+        5,
+      ]);
+    },
+  );
+
+  running(
+    'does not wait for a grandchild that keeps the output open',
+    async ({ daemon: { cri }, containerId }) => {
+      const start = performance.now();
+      const { stdout } = await cri.execSync({ containerId, cmd: sh('sleep 54321 & echo done') });
+      expect(stdout.toString()).toBe('done\n');
+      expect(performance.now() - start).toBeLessThan(15_000);
+    },
+  );
+
+  running('of a command that does not exist names it', async ({ daemon: { cri }, containerId }) => {
+    const cmd = ['/no/such/program'];
+    const answer = await cri.execSync({ containerId, cmd }).then(
+      ({ exitCode, stderr }) => ({ exitCode, text: stderr.toString() }),
+      (error: { details: string }) => ({ exitCode: 1, text: error.details }),
+    );
+    expect(answer.exitCode).not.toBe(0);
+    expect(answer.text).toContain('/no/such/program');
+  });
+
+  running('without a command is refused', async ({ daemon: { cri }, containerId }) => {
+    await expect(cri.execSync({ containerId, cmd: [] })).rejects.toMatchObject({
+      code: status.INVALID_ARGUMENT,
+      details: expect.stringContaining('cmd'),
+    });
+  });
+
+  test('in a container that does not run is refused', async ({ daemon, busybox }) => {
+    const config = containerConfig(busybox, forever);
+    const containerId = await createContainer(daemon.cri, await runPod(daemon), config);
+    await expect(daemon.cri.execSync({ containerId, cmd: ['/bin/true'] })).rejects.toMatchObject({
+      code: status.FAILED_PRECONDITION,
+    });
+  });
+});
