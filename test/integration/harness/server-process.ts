@@ -27,6 +27,8 @@ export async function startServer({ command, log, ready }: ServerCommand): Promi
   const before = readFileSync(log).length;
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...command], {
     stdio: ['ignore', output, output],
+    // Ctrl-C in a terminal goes to the whole group; whoever disposes of it decides when it ends.
+    detached: true,
   });
   closeSync(output);
   const said = () => readFileSync(log).subarray(before).toString();
