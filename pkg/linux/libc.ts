@@ -8,7 +8,7 @@ import { SyscallError } from '#errors/fault.ts';
  */
 const libc = koffi.load(null);
 
-function declare<Args extends readonly unknown[], Result = number>(
+export function declare<Args extends readonly unknown[], Result = number>(
   prototype: string,
 ): (...args: Args) => Result {
   return libc.func(prototype) as (...args: Args) => Result;
@@ -47,6 +47,52 @@ export const mountSetattr = declareSyscall<[number, Path, number, BigUint64Array
   442,
   'int fd, const char *path, uint32_t flags, const void *attributes, size_t size',
 );
+export const pidfdSendSignal = declareSyscall<[number, number, null, number]>(
+  424,
+  'int pidfd, int signal, const void *info, uint32_t flags',
+);
+export const pidfdOpen = declareSyscall<[number, number]>(434, 'int pid, uint32_t flags');
+export const openat2 = declareSyscall<[number, Path, BigUint64Array, number]>(
+  437,
+  'int dirfd, const char *path, const void *how, size_t size',
+);
+/** mknodat(2), which has no symbol of its own in C libraries before glibc 2.33. */
+export const mknodat = declareSyscall<[number, Path, number, number]>(
+  process.arch === 'arm64' ? 33 : 259,
+  'int dirfd, const char *path, uint32_t mode, uint32_t device',
+);
+export const openat = declare<[number, Path, number, number]>(
+  'int openat(int dirfd, const char *path, int flags, uint32_t mode)',
+);
+export const mkdirat = declare<[number, Path, number]>(
+  'int mkdirat(int dirfd, const char *path, uint32_t mode)',
+);
+export const linkat = declare<[number, Path, number, Path, number]>(
+  'int linkat(int fromFd, const char *from, int toFd, const char *to, int flags)',
+);
+export const symlinkat = declare<[Path, number, Path]>(
+  'int symlinkat(const char *target, int dirfd, const char *path)',
+);
+export const fchownat = declare<[number, Path, number, number, number]>(
+  'int fchownat(int dirfd, const char *path, uint32_t uid, uint32_t gid, int flags)',
+);
+export const fchmodat = declare<[number, Path, number, number]>(
+  'int fchmodat(int dirfd, const char *path, uint32_t mode, int flags)',
+);
+export const utimensat = declare<[number, Path | null, BigInt64Array, number]>(
+  'int utimensat(int dirfd, const char *path, const void *times, int flags)',
+);
+export const lsetxattr = declare<[Path, Path, Buffer, number, number]>(
+  'int lsetxattr(const char *path, const char *name, const void *value, size_t size, int flags)',
+);
+export const llistxattr = declare<[Path, Buffer, number]>(
+  'long llistxattr(const char *path, _Out_ void *list, size_t size)',
+);
+export const lgetxattr = declare<[Path, Path, Buffer, number]>(
+  'long lgetxattr(const char *path, const char *name, _Out_ void *value, size_t size)',
+);
+export const umask = declare<[number]>('uint32_t umask(uint32_t mask)');
+export const syncfs = declare<[number]>('int syncfs(int fd)');
 export const unshare = declare<[number]>('int unshare(int flags)');
 export const setns = declare<[number, number]>('int setns(int fd, int nstype)');
 export const sethostname = declare<[string, number]>(
@@ -67,13 +113,19 @@ export const sendto = declare<[number, Buffer, number, number, Buffer, number]>(
 export const recv = declare<[number, Buffer, number, number]>(
   'long recv(int fd, _Out_ void *buffer, size_t length, int flags)',
 );
+export const flock = declare<[number, number]>('int flock(int fd, int operation)');
 export const setsockopt = declare<[number, number, number, Buffer, number]>(
   'int setsockopt(int fd, int level, int name, const void *value, uint32_t length)',
 );
 
 /** The symbolic error number of the last failed call on this thread, such as `ENOENT`. */
 export function lastError(): string {
-  return errnoNames.get(koffi.errno()) ?? `errno ${koffi.errno()}`;
+  return errorName(koffi.errno());
+}
+
+/** The symbolic name of an error number that the kernel gave in a message. */
+export function errorName(errno: number): string {
+  return errnoNames.get(errno) ?? `errno ${errno}`;
 }
 
 const errnoNames = new Map(Object.entries(koffi.os.errno).map(([name, number]) => [number, name]));

@@ -34,17 +34,16 @@ export function awayFrom<Result>(home: HomeNamespaces, act: () => Result): Resul
   }
 }
 
-/** As awayFrom, with the thread in the network namespace that is pinned at `path`. */
-export function insideNetns<Result>(home: HomeNamespaces, path: string, act: () => Result): Result {
-  const fd = openSync(path, 'r');
-  try {
-    return awayFrom(home, () => {
-      check(setns(fd, namespaceFlags.net), 'setns', path);
-      return act();
-    });
-  } finally {
-    closeSync(fd);
-  }
+/** As awayFrom, with the thread in the network namespace that is open as `netnsFd`. */
+export function insideNetns<Result>(
+  home: HomeNamespaces,
+  netnsFd: number,
+  act: () => Result,
+): Result {
+  return awayFrom(home, () => {
+    check(setns(netnsFd, namespaceFlags.net), 'setns', 'network namespace');
+    return act();
+  });
 }
 
 function openOwn(kind: NamespaceKind): number {

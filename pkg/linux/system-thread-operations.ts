@@ -1,14 +1,37 @@
 import { makeNamespaces, type NamespaceRequest, unpin } from './namespace-create.ts';
 import type { HomeNamespaces } from './namespace-home.ts';
+import { listAddresses } from './netlink/address.ts';
+import {
+  type Bridge,
+  deleteLinks,
+  ensureBridge,
+  rejoinBridge,
+  stopLink,
+} from './netlink/bridge.ts';
+import { listLinks } from './netlink/link.ts';
+import { connectPod, type PodLink } from './netlink/pod-link.ts';
+import { listRoutes } from './netlink/route.ts';
+import type { NetlinkSocket } from './netlink/socket.ts';
 
 /**
  * What the system thread can do: system calls that block, or that act on the calling thread. Each
- * operation runs to its end before the next one begins. Arguments and results are plain values.
+ * operation runs to its end before the next one begins. It takes one plain value and returns one.
+ * `host` is a socket in the host's network namespace.
  */
-export function createOperations(home: HomeNamespaces) {
+export function createOperations(home: HomeNamespaces, host: NetlinkSocket) {
   return {
-    createNamespaces: (request: NamespaceRequest): void => makeNamespaces(home, request),
-    removeNamespace: (path: string): void => unpin(path),
+    createNamespaces: (request: NamespaceRequest) => makeNamespaces(home, request),
+    removeNamespace: (path: string) => unpin(path),
+    ensureBridge: (bridge: Bridge) => ensureBridge(host, bridge),
+    rejoinBridge: (ports: Parameters<typeof rejoinBridge>[1]) => rejoinBridge(host, ports),
+    connectPod: (pod: PodLink) => connectPod(home, host, pod),
+    stopLink: (link: string) => stopLink(host, link),
+    deleteLinks: (links: readonly string[]) => deleteLinks(host, links),
+    listHostNetwork: (_: void) => ({
+      links: listLinks(host),
+      addresses: listAddresses(host),
+      routes: listRoutes(host),
+    }),
   };
 }
 

@@ -1,5 +1,6 @@
 import { type MessagePort, parentPort } from 'node:worker_threads';
 import { closeHomeNamespaces, openHomeNamespaces, StrandedFault } from './namespace-home.ts';
+import { NetlinkSocket } from './netlink/socket.ts';
 import { type Call, type Reply, toPlainError } from './system-thread-message.ts';
 import { createOperations, type Operations } from './system-thread-operations.ts';
 
@@ -12,9 +13,11 @@ type Performers = {
 /** Answers one call after the other until told to end, or until the way home is lost. */
 function serve(port: MessagePort): void {
   const home = openHomeNamespaces();
-  const performers = createOperations(home);
+  const host = new NetlinkSocket();
+  const performers = createOperations(home, host);
   const end = (): void => {
     port.close();
+    host[Symbol.dispose]();
     closeHomeNamespaces(home);
   };
   port.on('message', (call: Call | 'end') => {

@@ -1,0 +1,70 @@
+import { Fault, isErrno } from '#errors/fault.ts';
+import { newAddress } from './address.ts';
+import { findLink, type Link } from './link.ts';
+import {
+  configurePort,
+  deleteLink,
+  setDown,
+  joinBridge,
+  newBridge,
+  setUp,
+} from './link-request.ts';
+import type { NetlinkSocket } from './socket.ts';
+
+/** A bridge of the host with an address of the host's on it: the gateway of those who are attached. */
+export type Bridge = {
+  readonly name: string;
+  readonly mac: string;
+  readonly mtu: number;
+  readonly address: string;
+  readonly prefixLength: number;
+};
+
+/** Makes sure that the bridge is there, up and with its address. Says whether it had to be made. */
+export function ensureBridge(host: NetlinkSocket, bridge: Bridge): { readonly isNew: boolean } {
+  const { name, address, prefixLength } = bridge;
+  const existing = findLink(host, name);
+  if (existing === undefined) host.request(newBridge(bridge));
+  const { index, kind } = existing ?? getLink(host, name);
+  if (kind !== 'bridge') {
+    throw new Fault('failed-precondition', `use "${name}" as bridge: it is a ${kind ?? 'device'}`);
+  }
+  host.request(setUp(name), newAddress({ linkIndex: index, address, prefixLength }));
+  return { isNew: existing === undefined };
+}
+
+/** Makes those of the links that still exist ports of the bridge again, after it was made anew. */
+export function rejoinBridge(
+  host: NetlinkSocket,
+  { bridge, links }: { readonly bridge: string; readonly links: readonly string[] },
+): void {
+  const { index } = getLink(host, bridge);
+  for (const link of links) {
+    unlessGone(() => host.request(joinBridge(link, index), configurePort(link)));
+  }
+}
+
+/** Stops a link from passing anything. Succeeds when it is gone. */
+export function stopLink(host: NetlinkSocket, link: string): void {
+  unlessGone(() => host.request(setDown(link)));
+}
+
+/** Deletes the links, one after the other. Succeeds for those that are gone. Slow: see deleteLink. */
+export function deleteLinks(host: NetlinkSocket, links: readonly string[]): void {
+  for (const link of links) unlessGone(() => host.request(deleteLink(link)));
+}
+
+/** The link of this name; a `not-found` Fault when there is none. */
+export function getLink(socket: NetlinkSocket, name: string): Link {
+  const link = findLink(socket, name);
+  if (link === undefined) throw new Fault('not-found', `get link "${name}": there is none`);
+  return link;
+}
+
+function unlessGone(act: () => void): void {
+  try {
+    act();
+  } catch (error) {
+    if (!isErrno(error, 'ENODEV')) throw error;
+  }
+}

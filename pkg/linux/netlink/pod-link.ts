@@ -1,0 +1,64 @@
+import { closeSync, openSync } from 'node:fs';
+import { isErrno } from '#errors/fault.ts';
+import { type HomeNamespaces, insideNetns } from '#linux/namespace-home.ts';
+import { newAddress } from './address.ts';
+import { deleteLinks, getLink } from './bridge.ts';
+import { configurePort, newVethPair, setUp } from './link-request.ts';
+import { newDefaultRoute } from './route.ts';
+import { NetlinkSocket } from './socket.ts';
+
+/** How one pod is to be connected: a port of `bridge` outside, an interface with an address inside. */
+export type PodLink = {
+  readonly bridge: string;
+  readonly netnsPath: string;
+  readonly hostInterface: string;
+  readonly interfaceName: string;
+  readonly mac: string;
+  readonly mtu: number;
+  readonly address: string;
+  readonly prefixLength: number;
+  readonly gateway: string;
+};
+
+/**
+ * Connects a pod's network namespace to a bridge: a veth pair, loopback and the pod's end up, its
+ * address and its default route. What an attempt that was cut short left under the same host
+ * interface is replaced. `not-found` when the bridge is gone.
+ */
+export function connectPod(home: HomeNamespaces, host: NetlinkSocket, pod: PodLink): void {
+  const { index: bridgeIndex } = getLink(host, pod.bridge);
+  const netnsFd = openSync(pod.netnsPath, 'r');
+  try {
+    using inside = insideNetns(home, netnsFd, () => new NetlinkSocket());
+    const peer = { name: pod.interfaceName, mac: pod.mac, netnsFd };
+    const pair = newVethPair({ name: pod.hostInterface, bridgeIndex, mtu: pod.mtu, peer });
+    replacing(host, pod.hostInterface, () => host.request(pair, configurePort(pod.hostInterface)));
+    configureInside(inside, pod);
+  } catch (error) {
+    deleteLinks(host, [pod.hostInterface]);
+    throw error;
+  } finally {
+    closeSync(netnsFd);
+  }
+}
+
+function replacing(host: NetlinkSocket, hostInterface: string, make: () => void): void {
+  try {
+    make();
+  } catch (error) {
+    if (!isErrno(error, 'EEXIST')) throw error;
+    deleteLinks(host, [hostInterface]);
+    make();
+  }
+}
+
+function configureInside(inside: NetlinkSocket, pod: PodLink): void {
+  const { index } = getLink(inside, pod.interfaceName);
+  const { address, prefixLength } = pod;
+  inside.request(
+    setUp('lo'),
+    newAddress({ linkIndex: index, address, prefixLength }),
+    setUp(pod.interfaceName),
+    newDefaultRoute(pod.gateway),
+  );
+}
