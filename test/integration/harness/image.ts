@@ -72,22 +72,23 @@ export function buildImage(layers: readonly Layer[], defaults: ImageDefaults = {
 }
 
 /** A root file system with every applet of this machine's static busybox, some users and groups. */
-export function busyboxLayer(): Layer {
+export function busyboxEntries(): TarEntry[] {
   const applets = execFileSync('/bin/busybox', ['--list'], { encoding: 'utf8' }).trim().split('\n');
-  const directories = ['bin', 'dev', 'etc', 'home', 'proc', 'root', 'sys', 'tmp', 'var'];
-  return buildLayer([
-    ...directories.map((path): TarEntry => ({
-      type: 'directory',
-      path: `${path}/`,
-      mode: path === 'tmp' ? 0o1777 : 0o755,
-    })),
+  const folders = ['bin', 'dev', 'etc', 'home', 'proc', 'root', 'sys', 'var'];
+  return [
+    ...folders.map((path): TarEntry => ({ type: 'directory', path: `${path}/` })),
+    { type: 'directory', path: 'tmp/', mode: 0o1777 },
     { type: 'file', path: 'bin/busybox', mode: 0o755, content: readFileSync('/bin/busybox') },
     ...applets
       .filter((applet) => applet !== 'busybox')
       .map((applet): TarEntry => ({ type: 'symlink', path: `bin/${applet}`, target: 'busybox' })),
     { type: 'file', path: 'etc/passwd', content: passwd },
     { type: 'file', path: 'etc/group', content: group },
-  ]);
+  ];
+}
+
+export function busyboxLayer(): Layer {
+  return buildLayer(busyboxEntries());
 }
 
 const passwd = 'root:x:0:0:root:/root:/bin/sh\nalice:x:1000:1000::/home:/bin/sh\n';
