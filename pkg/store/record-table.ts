@@ -1,4 +1,5 @@
 import type { StatementSync } from 'node:sqlite';
+import { describe } from '#errors/fault.ts';
 import type { Database } from './database.ts';
 
 /** A record that cannot be read back. It is kept aside, and named, instead of stopping the start. */
@@ -8,12 +9,15 @@ export type BrokenRecord = { readonly id: string; readonly reason: string };
  * Records of one kind, by id, as JSON in a table of their own: `id`, `record`.
  * Every write is committed when the call returns.
  */
-export class RecordTable<Record extends { readonly id: string }> {
+export class RecordTable<Item extends { readonly id: string }> {
   readonly #put: StatementSync;
   readonly #delete: StatementSync;
   readonly #all: StatementSync;
+  readonly #fields: readonly string[];
 
-  constructor(database: Database, name: string) {
+  /** `fields` are those without which a record cannot be used. */
+  constructor(database: Database, name: string, fields: readonly (keyof Item & string)[]) {
+    this.#fields = fields;
     database.migrate(name, [
       `CREATE TABLE ${name} (id TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT`,
     ]);
@@ -22,7 +26,7 @@ export class RecordTable<Record extends { readonly id: string }> {
     this.#all = database.sql.prepare(`SELECT id, record FROM ${name} ORDER BY rowid`);
   }
 
-  put(record: Record): void {
+  put(record: Item): void {
     this.#put.run(record.id, JSON.stringify(record));
   }
 
@@ -31,17 +35,28 @@ export class RecordTable<Record extends { readonly id: string }> {
     this.#delete.run(id);
   }
 
-  /** Everything readable, oldest first, and what is not. `parse` throws on what it cannot accept. */
-  load(parse: (value: unknown) => Record): { records: Record[]; broken: BrokenRecord[] } {
-    const records: Record[] = [];
+  /** Everything readable, oldest first, and what is not. */
+  load(): { records: Item[]; broken: BrokenRecord[] } {
+    const records: Item[] = [];
     const broken: BrokenRecord[] = [];
     for (const row of this.#all.all()) {
+      const id = String(row['id']);
       try {
-        records.push(parse(JSON.parse(String(row['record']))));
+        records.push(this.#parse(id, String(row['record'])));
       } catch (error) {
-        broken.push({ id: String(row['id']), reason: String(error) });
+        broken.push({ id, reason: describe(error) });
       }
     }
     return { records, broken };
+  }
+
+  /** Only this class writes the table, so a record with its fields is one of ours. */
+  #parse(id: string, text: string): Item {
+    const record: Record<string, unknown> = JSON.parse(text);
+    const missing = this.#fields.filter((field) => !(field in record));
+    if (missing.length > 0) throw new Error(`it has no ${missing.join(', ')}`);
+    if (record['id'] !== id) throw new Error('it is filed under another id');
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- checked above
+    return record as Item;
   }
 }

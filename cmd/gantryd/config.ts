@@ -1,0 +1,111 @@
+import { readFileSync } from 'node:fs';
+import { isAbsolute, join } from 'node:path';
+import { parse } from 'smol-toml';
+import * as v from 'valibot';
+import { Fault, isErrno } from '#errors/fault.ts';
+import { logLevels } from '#log/log.ts';
+
+const absolute = v.pipe(v.string(), v.check(isAbsolute, 'must be an absolute path'));
+const program = v.pipe(v.string(), v.nonEmpty('must name a program'));
+const cgroup = v.pipe(
+  absolute,
+  v.check(
+    (path) => path !== '/' && !path.split('/').includes('..'),
+    'must be a cgroup below the root',
+  ),
+);
+const interfaceName = v.pipe(
+  v.string(),
+  v.regex(/^[^/\s:]{1,15}$/, 'must be an interface name of at most 15 characters'),
+);
+
+/**
+ * Everything that can be configured, with its default: this is the reference that
+ * `gantryd config default` prints. A key that is not here is an error.
+ */
+const configSchema = v.strictObject({
+  root: v.optional(absolute, '/var/lib/gantry'),
+  state: v.optional(absolute, '/run/gantry'),
+  listen: v.optional(absolute),
+  log_level: v.optional(v.picklist(logLevels), 'info'),
+  cgroup_parent: v.optional(cgroup, '/gantry'),
+  image: v.optional(
+    v.strictObject({
+      certs_dirs: v.optional(v.array(absolute), ['/etc/gantry/certs.d', '/etc/containerd/certs.d']),
+    }),
+    {},
+  ),
+  network: v.optional(
+    v.strictObject({
+      bridge: v.optional(interfaceName, 'gantry0'),
+      subnet: v.optional(
+        v.pipe(
+          v.string(),
+          v.regex(/^\d+\.\d+\.\d+\.\d+\/\d+$/, 'must be an IPv4 subnet such as 10.88.0.0/16'),
+        ),
+        '10.88.0.0/16',
+      ),
+      mtu: v.optional(v.pipe(v.number(), v.integer(), v.minValue(576), v.maxValue(65_535))),
+      nft: v.optional(program, 'nft'),
+    }),
+    {},
+  ),
+  runtime: v.optional(
+    v.strictObject({
+      default_handler: v.optional(v.string(), 'crun'),
+      monitor: v.optional(program, 'conmon'),
+      init: v.optional(program, 'catatonit'),
+      handlers: v.optional(v.record(v.string(), v.strictObject({ path: program })), {
+        crun: { path: 'crun' },
+        runc: { path: 'runc' },
+      }),
+    }),
+    {},
+  ),
+});
+
+export type Config = v.InferOutput<typeof configSchema> & { readonly listen: string };
+
+/** What the command line may set; it wins over the file. */
+export type Flags = Partial<Pick<Config, 'root' | 'state' | 'listen' | 'log_level'>>;
+
+const defaultFile = '/etc/gantry/gantry.toml';
+
+/** The configuration: flags over the file over the defaults. The default file may be missing. */
+export function loadConfig(file: string | undefined, flags: Flags): Config {
+  const given = { ...readToml(file), ...flags };
+  const result = v.safeParse(configSchema, given);
+  if (!result.success) {
+    const problems = result.issues.map(explain).join('; ');
+    throw new Fault(
+      'invalid-argument',
+      `configuration${file === undefined ? '' : ` "${file}"`}: ${problems}`,
+    );
+  }
+  const config = result.output;
+  if (!Object.hasOwn(config.runtime.handlers, config.runtime.default_handler)) {
+    const known = Object.keys(config.runtime.handlers).join(', ');
+    throw new Fault(
+      'invalid-argument',
+      `configuration: runtime.default_handler: "${config.runtime.default_handler}" is none of runtime.handlers (${known})`,
+    );
+  }
+  return { ...config, listen: config.listen ?? join(config.state, 'gantry.sock') };
+}
+
+function readToml(file: string | undefined): object {
+  try {
+    return parse(readFileSync(file ?? defaultFile, 'utf8'));
+  } catch (cause) {
+    if (file === undefined && isErrno(cause, 'ENOENT')) return {};
+    throw new Fault('invalid-argument', `read the configuration "${file ?? defaultFile}"`, {
+      cause,
+    });
+  }
+}
+
+function explain(issue: v.BaseIssue<unknown>): string {
+  const key = v.getDotPath(issue) ?? '';
+  if (issue.type === 'strict_object' && issue.expected === 'never') return `unknown key "${key}"`;
+  return `${key}: ${issue.message}`;
+}

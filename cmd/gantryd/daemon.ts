@@ -1,0 +1,123 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { Fault } from '#errors/fault.ts';
+import { openImages } from '#image/images.ts';
+import { boundingSet } from '#linux/capabilities.ts';
+import { tryLockFile } from '#linux/file-lock.ts';
+import { minOomScoreAdj } from '#linux/oom-score.ts';
+import { notifyServiceManager } from '#linux/sd-notify.ts';
+import { openSystemThread } from '#linux/system-thread.ts';
+import type { Log } from '#log/log.ts';
+import { openPodNetwork } from '#network/pod-network.ts';
+import type { OciRuntime } from '#runtime/oci-runtime.ts';
+import { closeRuntime, openRuntime } from '#runtime/runtime.ts';
+import { serveCri } from '#server/server.ts';
+import { openDatabase } from '#store/database.ts';
+import { openCgroups } from './cgroups.ts';
+import type { Config } from './config.ts';
+import { findProgram, requireProgram } from './programs.ts';
+
+export type Daemon = {
+  /** Stops serving and lets go of everything. Containers and their monitors go on. */
+  stop(): Promise<void>;
+};
+
+export type DaemonOptions = {
+  readonly config: Config;
+  readonly log: Log;
+  readonly version: string;
+  /** The service manager's socket for readiness, if one started us. */
+  readonly notifySocket: string | undefined;
+};
+
+const searchPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+/** How long calls under way may take to their end when the daemon stops. */
+const stopGraceMs = 5_000;
+
+/** Builds the daemon, lowest layer first, brings back what an earlier one left, and begins to serve. */
+export async function startDaemon({
+  config,
+  log,
+  version,
+  notifySocket,
+}: DaemonOptions): Promise<Daemon> {
+  await using opened = new AsyncDisposableStack();
+  for (const folder of [config.root, config.state]) {
+    mkdirSync(folder, { recursive: true, mode: 0o711 });
+    opened.use(lockFolder(folder));
+  }
+  const database = opened.adopt(openDatabase(join(config.root, 'gantry.db')), (it) => it.close());
+  const thread = opened.adopt(openSystemThread(), (it) => it.close());
+  const images = opened.adopt(
+    await openImages({ root: config.root, certsDirs: config.image.certs_dirs, database, log }),
+    (it) => it.close(),
+  );
+  const { nft, ...networkConfig } = config.network;
+  const network = opened.adopt(
+    await openPodNetwork({
+      config: networkConfig,
+      database,
+      thread,
+      log,
+      nft: findProgram(nft, searchPath) ?? nft,
+    }),
+    (it) => it.close(),
+  );
+  const cgroups = openCgroups(config.cgroup_parent);
+  opened.defer(() => cgroups.removeOwn());
+  const engine = opened.adopt(
+    await openRuntime({
+      database,
+      log,
+      thread,
+      images,
+      network,
+      cgroups,
+      state: config.state,
+      cgroupParent: config.cgroup_parent,
+      monitor: requireProgram(config.runtime.monitor, searchPath, 'runtime.monitor'),
+      init: findProgram(config.runtime.init, searchPath) ?? config.runtime.init,
+      handlers: ociRuntimes(config, log),
+      limits: { boundingSet: boundingSet(), minOomScoreAdj: minOomScoreAdj() },
+    }),
+    closeRuntime,
+  );
+  const server = await serveCri({ log, engine, images, network, version, config }, config.listen);
+  opened.defer(() => server.close(stopGraceMs));
+  if (notifySocket !== undefined) notifyServiceManager(notifySocket, 'READY=1');
+  log.info({ listen: config.listen, version, root: config.root, state: config.state }, 'serving');
+  const running = opened.move();
+  return { stop: () => running.disposeAsync() };
+}
+
+function lockFolder(folder: string): Disposable {
+  const lock = tryLockFile(join(folder, 'lock'));
+  if (lock !== undefined) return lock;
+  throw new Fault(
+    'failed-precondition',
+    `another gantryd uses "${folder}"; give this one its own --root and --state`,
+  );
+}
+
+/** The configured handlers whose program is there, by name and, the default one, by no name as well. */
+function ociRuntimes({ runtime, state }: Config, log: Log): Map<string, OciRuntime> {
+  const found = new Map<string, OciRuntime>();
+  for (const [name, { path }] of Object.entries(runtime.handlers)) {
+    const program = findProgram(path, searchPath);
+    if (program === undefined) {
+      log.warn(
+        { handler: name, path },
+        'a runtime handler is left out: its program is not on this node',
+      );
+      continue;
+    }
+    const kind = /(^|\/)crun$/.test(program) ? 'crun' : 'other';
+    found.set(name, { name, path: program, kind, root: join(state, 'oci', name) });
+  }
+  const chosen = found.get(runtime.default_handler);
+  if (chosen !== undefined) return found.set('', chosen);
+  throw new Fault(
+    'failed-precondition',
+    `runtime.default_handler: the program of "${runtime.default_handler}" is not on this node`,
+  );
+}

@@ -1,0 +1,60 @@
+import { writeSync } from 'node:fs';
+import { stringify } from 'smol-toml';
+import { describe } from '#errors/fault.ts';
+import { createLog } from '#log/log.ts';
+import packageJson from '#package' with { type: 'json' };
+import { type Command, parseArguments, usage } from './arguments.ts';
+import { type Config, loadConfig } from './config.ts';
+import { startDaemon } from './daemon.ts';
+
+/** How long a daemon that was told to stop may take before it is ended from within. */
+const stopWatchdogMs = 20_000;
+
+try {
+  await run(parseArguments(process.argv.slice(2)));
+} catch (error) {
+  writeSync(2, `gantryd: ${describe(error)}\n`);
+  process.exitCode = 1;
+}
+
+async function run(command: Command): Promise<void> {
+  switch (command.kind) {
+    case 'help':
+      return print(usage);
+    case 'version':
+      return print(`gantryd ${packageJson.version}\n`);
+    case 'print-config':
+      return print(stringify(loadConfig('/dev/null', {})));
+    case 'check-config':
+      return print(stringify(loadConfig(command.file, command.flags)));
+    case 'serve':
+      return serve(loadConfig(command.file, command.flags));
+  }
+}
+
+async function serve(config: Config): Promise<void> {
+  const log = createLog(config.log_level);
+  const daemon = await startDaemon({
+    config,
+    log,
+    version: packageJson.version,
+    notifySocket: process.env['NOTIFY_SOCKET'],
+  });
+  let isStopping = false;
+  const stop = (signal: string): void => {
+    if (isStopping) return;
+    isStopping = true;
+    log.info({ signal }, 'stopping');
+    // process.exit() can hang on Node 26 (nodejs/node#54918): we end by letting go of everything.
+    setTimeout(() => process.kill(process.pid, 'SIGKILL'), stopWatchdogMs).unref();
+    daemon.stop().then(
+      () => log.info({}, 'stopped; containers go on'),
+      (error: unknown) => log.error({ error }, 'stopped in disorder'),
+    );
+  };
+  process.on('SIGTERM', stop).on('SIGINT', stop);
+}
+
+function print(text: string): void {
+  writeSync(1, text);
+}

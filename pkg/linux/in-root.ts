@@ -1,0 +1,51 @@
+import { closeSync, constants, fstatSync, readSync } from 'node:fs';
+import { isErrno } from '#errors/fault.ts';
+import { check, openat2 } from './libc.ts';
+
+const { O_RDONLY, O_DIRECTORY, O_NONBLOCK } = constants;
+const O_CLOEXEC = 0o2000000;
+const O_PATH = 0o10000000;
+// openat2(2)
+const RESOLVE_NO_MAGICLINKS = 2n;
+const RESOLVE_IN_ROOT = 16n;
+const AT_FDCWD = -100;
+
+/**
+ * The beginning of a file as a process whose root directory is `root` would read it: symbolic links
+ * and `..` cannot lead out. Undefined when there is no regular file of that name.
+ */
+export function readFileInRoot(root: string, path: string, maxBytes: number): string | undefined {
+  const rootFd = openAt(AT_FDCWD, root, { flags: O_PATH | O_DIRECTORY, resolve: 0n });
+  try {
+    // A fifo must not hold us up until somebody writes to it.
+    const options = {
+      flags: O_RDONLY | O_NONBLOCK,
+      resolve: RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+    };
+    return readAndClose(openAt(rootFd, path, options), maxBytes);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return undefined;
+    throw error;
+  } finally {
+    closeSync(rootFd);
+  }
+}
+
+function openAt(
+  dirFd: number,
+  path: string,
+  { flags, resolve }: { readonly flags: number; readonly resolve: bigint },
+): number {
+  const how = new BigUint64Array([BigInt(flags | O_CLOEXEC), 0n, resolve]);
+  return check(openat2(dirFd, path, how, how.byteLength), 'openat2', path);
+}
+
+function readAndClose(fd: number, maxBytes: number): string | undefined {
+  try {
+    if (!fstatSync(fd).isFile()) return undefined;
+    const buffer = Buffer.allocUnsafe(Math.min(maxBytes, fstatSync(fd).size));
+    return buffer.toString('utf8', 0, readSync(fd, buffer, 0, buffer.length, 0));
+  } finally {
+    closeSync(fd);
+  }
+}

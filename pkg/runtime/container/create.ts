@@ -1,0 +1,141 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, isAbsolute, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { faultCode, Fault } from '#errors/fault.ts';
+import { readFileInRoot } from '#linux/in-root.ts';
+import { mountFilesystem } from '#linux/mount.ts';
+import { now } from '#runtime/clock.ts';
+import { type Engine, handlerOf, type ImageForContainer } from '#runtime/engine.ts';
+import { type ContainerId, newContainerId } from '#runtime/id.ts';
+import { podHostname } from '#runtime/sandbox/files.ts';
+import type { Sandbox } from '#runtime/sandbox/sandbox.ts';
+import { seccompOf } from '#runtime/spec/seccomp-of.ts';
+import { buildSpec } from '#runtime/spec/spec.ts';
+import { resolveUser } from '#runtime/spec/user.ts';
+import { type Container, type ContainerConfig, containerKey } from './container.ts';
+import { hostMounts } from './host-mounts.ts';
+import { containerNamespaces } from './namespaces.ts';
+import { releaseContainer } from './remove.ts';
+
+/** More than any image's account files should hold. */
+const maxAccountFileBytes = 4 * 1024 * 1024;
+
+/**
+ * Makes a container: its root file system and its OCI bundle. Nothing runs yet. A call that repeats a
+ * running one, or one that succeeded, gets the same container.
+ */
+export async function createContainer(
+  engine: Engine,
+  sandboxId: string,
+  config: ContainerConfig,
+): Promise<ContainerId> {
+  const sandbox = engine.sandboxes.get(sandboxId);
+  const key = containerKey(sandbox.id, config);
+  const existing = engine.containers.byKey(key);
+  if (existing !== undefined && !isDeepStrictEqual(existing.config, config)) {
+    const sentence = `container "${config.metadata.name}" (attempt ${config.metadata.attempt}) exists with another configuration, as "${existing.id}"`;
+    throw new Fault('already-exists', sentence);
+  }
+  if (existing !== undefined && !engine.creatingContainers.isRunning(key)) return existing.id;
+  return engine.creatingContainers.run(key, () => makeContainer(engine, sandbox, config));
+}
+
+async function makeContainer(
+  engine: Engine,
+  sandbox: Sandbox,
+  config: ContainerConfig,
+): Promise<ContainerId> {
+  checkReady(engine, sandbox);
+  const image = engine.images.find(config.image);
+  if (image === undefined) {
+    throw new Fault(
+      'not-found',
+      `create container "${config.metadata.name}": image "${config.image}" is not on this node`,
+    );
+  }
+  const container = newContainer(engine, sandbox, { config, image });
+  using _held = await engine.locks.hold(container.id);
+  engine.containers.put(container);
+  try {
+    const user = await makeBundle(engine, sandbox, { container, image });
+    // The pod may have been stopped meanwhile; nobody would stop this container then.
+    checkReady(engine, sandbox);
+    engine.containers.put({ ...container, user, state: { kind: 'created' } });
+    return container.id;
+  } catch (cause) {
+    await discard(engine, container);
+    throw new Fault(faultCode(cause), `create container "${config.metadata.name}"`, { cause });
+  }
+}
+
+function checkReady(engine: Engine, { id }: Sandbox): void {
+  if (engine.sandboxes.find(id)?.state === 'ready') return;
+  throw new Fault('failed-precondition', `sandbox "${id}" is not ready`);
+}
+
+type Parts = { readonly container: Container; readonly image: ImageForContainer };
+
+function newContainer(
+  engine: Engine,
+  sandbox: Sandbox,
+  { config, image }: { readonly config: ContainerConfig; readonly image: ImageForContainer },
+): Container {
+  const id = newContainerId();
+  const { cgroupParent, logDirectory, runtimeHandler } = sandbox.config;
+  return {
+    id,
+    sandboxId: sandbox.id,
+    config,
+    state: { kind: 'creating' },
+    createdAt: now(),
+    image: { id: image.id, ref: image.repoDigests[0] ?? image.id },
+    runtimeHandler: handlerOf(engine, runtimeHandler).name,
+    cgroupPath: join(cgroupParent === '' ? engine.cgroupParent : cgroupParent, id),
+    logPath: logPathOf(config.logPath, logDirectory),
+    stopSignal: config.stopSignal === '' ? image.config.stopSignal : config.stopSignal,
+  };
+}
+
+/** Without a log path, or a folder for it, the output goes nowhere. */
+function logPathOf(logPath: string, logDirectory: string): string {
+  if (logPath === '' || logDirectory === '') return '';
+  return isAbsolute(logPath) ? logPath : join(logDirectory, logPath);
+}
+
+async function makeBundle(engine: Engine, sandbox: Sandbox, { container, image }: Parts) {
+  const { id, config } = container;
+  const paths = engine.layout.container(id);
+  mkdirSync(paths.rootfs, { recursive: true, mode: 0o711 });
+  if (container.logPath !== '')
+    mkdirSync(dirname(container.logPath), { recursive: true, mode: 0o755 });
+  mountFilesystem(await engine.images.prepareRootfs(id, image.id), paths.rootfs);
+  const user = resolveUser(config.security, image.config.user, {
+    passwd: readFileInRoot(paths.rootfs, '/etc/passwd', maxAccountFileBytes),
+    group: readFileInRoot(paths.rootfs, '/etc/group', maxAccountFileBytes),
+  });
+  const spec = buildSpec({
+    sandbox,
+    container,
+    image: image.config,
+    user,
+    rootfs: paths.rootfs,
+    hostname: podHostname(sandbox.id, sandbox.config),
+    files: engine.layout.sandbox(sandbox.id),
+    mounts: hostMounts(config.mounts),
+    namespaces: containerNamespaces(engine, sandbox, config),
+    seccomp: seccompOf(config.security, engine.limits),
+    limits: engine.limits,
+  });
+  writeFileSync(paths.config, JSON.stringify(spec), { mode: 0o600 });
+  writeFileSync(paths.process, JSON.stringify(spec.process), { mode: 0o600 });
+  return user;
+}
+
+/** Undoes a failed creation. What cannot be undone keeps its record, for RemoveContainer and recovery. */
+async function discard(engine: Engine, container: Container): Promise<void> {
+  try {
+    await releaseContainer(engine, container);
+  } catch (error) {
+    engine.log.warn({ containerId: container.id, error }, 'a failed creation is not undone yet');
+  }
+}

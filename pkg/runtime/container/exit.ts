@@ -1,0 +1,209 @@
+import { type FSWatcher, mkdirSync, readFileSync, statSync, watch } from 'node:fs';
+import { Fault, isErrno } from '#errors/fault.ts';
+import { explainProcess, identifyProcess, isAlive } from '#linux/process.ts';
+import { now, type UnixNanos } from '#runtime/clock.ts';
+import type { Engine } from '#runtime/engine.ts';
+import type { ContainerId } from '#runtime/id.ts';
+import { deleteContainer } from '#runtime/oci-runtime.ts';
+import { rejectWhenAborted, within } from '#runtime/wait.ts';
+import type { Container, ExitedState } from './container.ts';
+
+/** How an end was learnt of: from the monitor's file, or because the process is gone without one. */
+type Exit = { readonly exitCode: number; readonly finishedAt: UnixNanos; readonly lost: boolean };
+
+type WaitOptions = { readonly timeoutMs: number; readonly signal?: AbortSignal | undefined };
+
+/** Between two looks for containers that ended without their monitor telling. */
+const sweepIntervalMs = 10_000;
+/** How long a monitor may take from its container's end to the exit file. */
+const monitorGraceMs = 2_000;
+const exitCodeLost = 255;
+
+/**
+ * Learns of containers' ends and takes note of each once. A monitor writes an exit file; if the monitor
+ * was killed there is none, so now and then running containers are looked at.
+ */
+export class ExitWatch {
+  readonly #waiting = new Map<ContainerId, PromiseWithResolvers<void>>();
+  readonly #recording = new Map<ContainerId, Promise<void>>();
+  readonly #clearing = new Map<ContainerId, Promise<boolean>>();
+  readonly #goneSince = new Map<ContainerId, number>();
+  #watcher: FSWatcher | undefined;
+  #sweep: NodeJS.Timeout | undefined;
+
+  /** Begins to watch. Ends from before are found by `check`, which recovery calls for each container. */
+  open(engine: Engine): void {
+    mkdirSync(engine.layout.exits, { recursive: true, mode: 0o700 });
+    this.#watcher = watch(engine.layout.exits, (_event, name) => {
+      const container = name === null ? undefined : engine.containers.find(name);
+      if (container !== undefined) this.#checkInBackground(engine, container.id);
+    });
+    this.#sweep = setInterval(() => {
+      for (const { id, state } of engine.containers.all()) {
+        if (state.kind === 'running' && !isAlive(state.process))
+          this.#checkInBackground(engine, id);
+      }
+    }, sweepIntervalMs).unref();
+  }
+
+  close(): void {
+    this.#watcher?.close();
+    clearInterval(this.#sweep);
+  }
+
+  /** Takes note of the container's end if it has ended. */
+  async check(engine: Engine, id: ContainerId): Promise<void> {
+    const recording = this.#recording.get(id);
+    if (recording !== undefined) return recording;
+    const container = engine.containers.get(id);
+    if (container.state.kind !== 'running') return;
+    const exit = this.#look(engine, container);
+    if (exit === undefined) return;
+    const started = this.#record(engine, container, exit).finally(() => this.#recording.delete(id));
+    this.#recording.set(id, started);
+    return started;
+  }
+
+  /** Waits for the clearing away that follows an end. Returns whether all of it is done. */
+  async isCleared(id: ContainerId): Promise<boolean> {
+    return (await this.#clearing.get(id)) ?? false;
+  }
+
+  /** To be called when the container starts (again) or is removed. */
+  forget(id: ContainerId): void {
+    this.#clearing.delete(id);
+  }
+
+  /**
+   * Waits until the container's end is on record. Returns false when `timeoutMs` pass before;
+   * throws when `signal` is aborted before.
+   */
+  async wait(
+    engine: Engine,
+    id: ContainerId,
+    { timeoutMs, signal }: WaitOptions,
+  ): Promise<boolean> {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      await this.check(engine, id);
+      if (engine.containers.find(id)?.state.kind !== 'running') return true;
+      const remainingMs = deadline - performance.now();
+      if (remainingMs <= 0) return false;
+      // Woken up now and then, for a monitor that is gone tells nothing.
+      await this.#ended(id, Math.min(remainingMs, monitorGraceMs / 4), signal);
+    }
+  }
+
+  async #ended(id: ContainerId, timeoutMs: number, signal?: AbortSignal): Promise<void> {
+    const ended = this.#waiting.get(id) ?? Promise.withResolvers<void>();
+    this.#waiting.set(id, ended);
+    using aborted = signal && rejectWhenAborted(signal, async () => abortError(signal));
+    await within(Promise.race([ended.promise, ...(aborted ? [aborted] : [])]), timeoutMs);
+  }
+
+  async #record(engine: Engine, container: Container, exit: Exit): Promise<void> {
+    const state = await explainExit(engine, container, exit);
+    engine.containers.put({ ...container, state });
+    this.#goneSince.delete(container.id);
+    this.#clearing.set(container.id, clearAfterExit(engine, container));
+    this.#waiting.get(container.id)?.resolve();
+    this.#waiting.delete(container.id);
+  }
+
+  #checkInBackground(engine: Engine, id: ContainerId): void {
+    this.check(engine, id).catch((error: unknown) => {
+      engine.log.error({ containerId: id, error }, 'the end of a container could not be recorded');
+    });
+  }
+
+  #look(engine: Engine, { id, state }: Container): Exit | undefined {
+    const paths = engine.layout.container(id);
+    const exit = readExitFile(paths.exit);
+    if (exit !== undefined || state.kind !== 'running' || isAlive(state.process)) return exit;
+    const goneSince = this.#goneSince.get(id) ?? performance.now();
+    this.#goneSince.set(id, goneSince);
+    const mayStillTell =
+      performance.now() - goneSince < monitorGraceMs && hasProcess(paths.monitorPidFile);
+    if (mayStillTell) return undefined;
+    // Once more: the monitor may have told just before it ended.
+    return readExitFile(paths.exit) ?? { exitCode: exitCodeLost, finishedAt: now(), lost: true };
+  }
+}
+
+/** Decides, once, why the container ended, while its cgroup still holds the counters that tell. */
+async function explainExit(engine: Engine, container: Container, exit: Exit): Promise<ExitedState> {
+  const startedAt =
+    container.state.kind === 'running' ? container.state.startedAt : exit.finishedAt;
+  const oomKilled =
+    exit.exitCode === 137 && (await engine.cgroups.oomKills(container.cgroupPath)) > 0;
+  return {
+    kind: 'exited',
+    startedAt,
+    finishedAt: Math.max(exit.finishedAt, startedAt),
+    exitCode: exit.exitCode,
+    reason: exitReason(exit, oomKilled),
+    message: exit.lost
+      ? 'its monitor was gone when the container ended, so the exit code is lost'
+      : '',
+  };
+}
+
+async function clearAfterExit(engine: Engine, container: Container): Promise<boolean> {
+  try {
+    await clearProcesses(engine, container);
+    return true;
+  } catch (error) {
+    const fields = { containerId: container.id, error };
+    engine.log.warn(fields, 'what an ended container held stays until it is removed');
+    return false;
+  }
+}
+
+function exitReason(exit: Exit, oomKilled: boolean): string {
+  if (exit.lost) return 'Unknown';
+  if (oomKilled) return 'OOMKilled';
+  return exit.exitCode === 0 ? 'Completed' : 'Error';
+}
+
+/**
+ * Ends what is left of a container's processes (where it shares a pid namespace, they outlive its
+ * first one) and has the OCI runtime forget it. Idempotent.
+ */
+export async function clearProcesses(engine: Engine, container: Container): Promise<void> {
+  await engine.cgroups.kill(container.cgroupPath);
+  const runtime = engine.handlers.get(container.runtimeHandler);
+  if (runtime !== undefined) await deleteContainer(runtime, container.id);
+  await engine.cgroups.remove(container.cgroupPath);
+}
+
+/** What keeps a container from ending, for an error message. */
+export function explainRunning({ state }: Container): string {
+  return state.kind === 'running' ? explainProcess(state.process.pid) : `it is ${state.kind}`;
+}
+
+function readExitFile(path: string): Exit | undefined {
+  const text = readIfThere(path);
+  if (text === undefined || !/^-?\d+$/.test(text)) return undefined;
+  const finishedAt = Math.round(statSync(path).mtimeMs * 1000) * 1000;
+  return { exitCode: Number(text), finishedAt, lost: false };
+}
+
+function hasProcess(pidFile: string): boolean {
+  const pid = Number(readIfThere(pidFile) ?? 0);
+  return pid > 0 && identifyProcess(pid) !== undefined;
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+function abortError({ reason }: AbortSignal): Error {
+  return reason instanceof Error
+    ? reason
+    : new Fault('cancelled', 'wait for the end of a container');
+}

@@ -1,0 +1,100 @@
+import { Fault } from '#errors/fault.ts';
+import type { Log } from '#log/log.ts';
+import type { Mount } from '#linux/mount.ts';
+import type { SystemThread } from '#linux/system-thread.ts';
+import type { KeyedLock } from '#store/keyed-lock.ts';
+import type { SingleFlight } from '#store/single-flight.ts';
+import type { Container } from './container/container.ts';
+import type { ExitWatch } from './container/exit.ts';
+import type { ContainerId, SandboxId } from './id.ts';
+import type { Layout } from './layout.ts';
+import type { OciRuntime } from './oci-runtime.ts';
+import type { Registry } from './registry.ts';
+import type { NodeLimits } from './spec/spec.ts';
+import type { PortMapping, Sandbox, SandboxNetwork } from './sandbox/sandbox.ts';
+
+/** What the runtime needs of an image to make a container of it. */
+export type ImageForContainer = {
+  readonly id: string;
+  readonly repoDigests: readonly string[];
+  readonly config: {
+    readonly user: string;
+    readonly env: readonly string[];
+    readonly entrypoint: readonly string[];
+    readonly cmd: readonly string[];
+    readonly workingDir: string;
+    readonly stopSignal: string;
+  };
+};
+
+/** Implemented by pkg/image. */
+export type Images = {
+  find(reference: string): ImageForContainer | undefined;
+  prepareRootfs(containerId: string, imageId: string): Promise<Mount>;
+  releaseRootfs(containerId: string): Promise<void>;
+  rootfsOwners(): readonly string[];
+};
+
+/** Implemented by pkg/network. Removal is idempotent and right also after a failed addition. */
+export type PodNetwork = {
+  addPod(pod: {
+    readonly id: string;
+    readonly netnsPath: string;
+    readonly portMappings: readonly PortMapping[];
+  }): Promise<SandboxNetwork>;
+  removePod(id: string): Promise<void>;
+  reconcile(owners: ReadonlySet<string>): Promise<void>;
+};
+
+/** Implemented by cgroupfs-ts. Paths begin at the root of the hierarchy. */
+export type Cgroups = {
+  exists(path: string): boolean;
+  /** Ends every process in the cgroup and below, whatever it waits for, or throws saying which stays. */
+  kill(path: string): Promise<void>;
+  processes(path: string): Promise<readonly number[]>;
+  /** How many of the cgroup's processes the kernel has killed for want of memory. */
+  oomKills(path: string): Promise<number>;
+  /** Removes the cgroup and those below. Succeeds when there is none. */
+  remove(path: string): Promise<void>;
+};
+
+/** All that the verbs of the runtime work with. Made once, by openRuntime(). */
+export type Engine = {
+  readonly log: Log;
+  readonly layout: Layout;
+  readonly thread: SystemThread;
+  readonly images: Images;
+  readonly network: PodNetwork;
+  readonly cgroups: Cgroups;
+  /** Parent of the containers' cgroups in pods that name none. */
+  readonly cgroupParent: string;
+  /** The program that watches a container: conmon. */
+  readonly monitor: string;
+  /** The init of pods that share a pid namespace: catatonit, statically linked. */
+  readonly init: string;
+  readonly limits: NodeLimits;
+  /** By name; the empty name is the default handler. */
+  readonly handlers: ReadonlyMap<string, OciRuntime>;
+  /** Takes a name for an exec's files that none had before. */
+  readonly nextExecName: () => string;
+  readonly sandboxes: Registry<Sandbox>;
+  readonly containers: Registry<Container>;
+  /** One change at a time to each sandbox and each container. Never nested, but sandbox before container. */
+  readonly locks: KeyedLock<string>;
+  readonly runningSandboxes: SingleFlight<string, SandboxId>;
+  readonly creatingContainers: SingleFlight<string, ContainerId>;
+  readonly exits: ExitWatch;
+  /** Containers that have got their stop signal. */
+  readonly stopSignalled: Set<ContainerId>;
+};
+
+/** The configured runtime handler of this name; the empty name means the default one. */
+export function handlerOf(engine: Engine, name: string): OciRuntime {
+  const handler = engine.handlers.get(name);
+  if (handler !== undefined) return handler;
+  const known = [...engine.handlers.keys()].filter((key) => key !== '').join(', ');
+  throw new Fault(
+    'invalid-argument',
+    `no runtime handler "${name}" is configured (there are: ${known})`,
+  );
+}

@@ -1,0 +1,44 @@
+import { join } from 'node:path';
+import type { ContainerId, SandboxId } from './id.ts';
+
+/** Where the runtime keeps what does not outlive a reboot, under the state directory. */
+export type Layout = ReturnType<typeof createLayout>;
+
+export function createLayout(state: string) {
+  return {
+    state,
+    sandbox: (id: SandboxId) => {
+      const folder = join(state, 'sandboxes', id);
+      return {
+        folder,
+        /** A namespace is kept alive by the bind mount of it onto its file (namespaces(7)). */
+        namespace: (kind: 'net' | 'ipc' | 'uts' | 'pid') => join(folder, kind),
+        hostname: join(folder, 'hostname'),
+        hosts: join(folder, 'hosts'),
+        resolvConf: join(folder, 'resolv.conf'),
+        shm: join(folder, 'shm'),
+        /** The OCI bundle of the init process, in pods that share a pid namespace. */
+        init: join(folder, 'init'),
+      };
+    },
+    container: (id: ContainerId) => {
+      const folder = join(state, 'containers', id);
+      return {
+        /** The OCI bundle; conmon's sockets and pid files are here too. */
+        folder,
+        config: join(folder, 'config.json'),
+        /** The process of config.json by itself: what an exec's process is made of. */
+        process: join(folder, 'process.json'),
+        rootfs: join(folder, 'rootfs'),
+        pidFile: join(folder, 'pid'),
+        monitorPidFile: join(folder, 'conmon.pid'),
+        monitorLog: join(folder, 'conmon.log'),
+        exit: join(state, 'exits', id),
+      };
+    },
+    /** conmon leaves one file per ended container here, named after it, with its exit code. */
+    exits: join(state, 'exits'),
+    /** The OCI runtimes' own state, one folder per handler (`crun --root`). */
+    ociRuntime: (handler: string) => join(state, 'oci', handler),
+  };
+}

@@ -1,0 +1,102 @@
+import { spawn } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { Readable } from 'node:stream';
+import { Fault } from '#errors/fault.ts';
+import { identifyProcess, signalProcess } from '#linux/process.ts';
+import type { ContainerId } from './id.ts';
+import type { Layout } from './layout.ts';
+import { globalArgs, type OciRuntime, programPath } from './oci-runtime.ts';
+
+/** What conmon is to watch. */
+export type Monitored = {
+  readonly id: ContainerId;
+  readonly name: string;
+  /** Absolute, or empty for no log. */
+  readonly logPath: string;
+  readonly stdin: boolean;
+  readonly stdinOnce: boolean;
+  readonly tty: boolean;
+};
+
+const createTimeoutMs = 120_000;
+const SIGKILL = 9;
+
+/**
+ * Starts a conmon, which has the OCI runtime create the container in its bundle, holds its stdio,
+ * writes its log, and leaves its exit code in the layout's folder of exits. conmon outlives us.
+ * Returns the pid of the container's process, which waits to be started.
+ */
+export async function createMonitored(
+  monitor: string,
+  runtime: OciRuntime,
+  { layout, container }: { readonly layout: Layout; readonly container: Monitored },
+): Promise<number> {
+  const paths = layout.container(container.id);
+  const log = openSync(paths.monitorLog, 'a', 0o600);
+  const child = spawn(monitor, monitorArgs(runtime, layout, container), {
+    // A session of its own: Ctrl-C at a gantryd in the foreground is not meant for containers.
+    detached: true,
+    stdio: ['ignore', 'ignore', log, 'pipe'],
+    env: { PATH: programPath, _OCI_SYNCPIPE: '3' },
+  });
+  closeSync(log);
+  const failed = Promise.withResolvers<never>();
+  child.on('error', (cause) =>
+    failed.reject(new Fault('unavailable', `run the monitor "${monitor}"`, { cause })),
+  );
+  const timer = setTimeout(() => {
+    killMonitor(paths.monitorPidFile);
+    const sentence = `"${runtime.path} create" gave no answer within ${createTimeoutMs / 1000} s`;
+    failed.reject(new Fault('deadline-exceeded', sentence));
+  }, createTimeoutMs);
+  try {
+    const report = await Promise.race([readLine(child.stdio[3]), failed.promise]);
+    return readReport(report, paths.monitorLog);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function monitorArgs(runtime: OciRuntime, layout: Layout, container: Monitored): string[] {
+  const paths = layout.container(container.id);
+  const { id, name, logPath, stdin, stdinOnce, tty } = container;
+  return [
+    ['--api-version', '1'],
+    ['--cid', id, '--cuuid', id, '--name', name, '--bundle', paths.folder],
+    ['--container-pidfile', paths.pidFile, '--conmon-pidfile', paths.monitorPidFile],
+    ['--exit-dir', layout.exits, '--full-attach', '--no-sync-log'],
+    ['--log-path', logPath === '' ? 'none' : `k8s-file:${logPath}`],
+    ['--runtime', runtime.path, ...globalArgs(runtime).flatMap((arg) => ['--runtime-arg', arg])],
+    tty ? ['--terminal'] : [],
+    stdin ? ['--stdin'] : [],
+    stdin && !stdinOnce ? ['--leave-stdin-open'] : [],
+  ].flat();
+}
+
+/** conmon keeps its end open for as long as it lives, so the first line has to be enough. */
+async function readLine(pipe: unknown): Promise<string> {
+  let text = '';
+  if (!(pipe instanceof Readable)) return text;
+  for await (const chunk of pipe) {
+    text += String(chunk);
+    if (text.includes('\n')) break;
+  }
+  return text;
+}
+
+/** conmon says {"data": pid}, or {"data": -1, "message": what the OCI runtime wrote}. */
+function readReport(text: string, monitorLog: string): number {
+  const report: { data?: unknown; message?: unknown } = text === '' ? {} : JSON.parse(text);
+  if (typeof report.data === 'number' && report.data > 0) return report.data;
+  const said = typeof report.message === 'string' ? report.message.trim() : '';
+  throw new Fault('internal', said || lastLine(monitorLog) || 'the monitor ended without a word');
+}
+
+function lastLine(path: string): string {
+  return readFileSync(path, 'utf8').trim().split('\n').at(-1) ?? '';
+}
+
+function killMonitor(pidFile: string): void {
+  const monitor = identifyProcess(Number(readFileSync(pidFile, 'utf8')));
+  if (monitor !== undefined) signalProcess(monitor, SIGKILL);
+}

@@ -1,0 +1,101 @@
+import { mountPointsUnder } from '#linux/mount.ts';
+import { isAlive } from '#linux/process.ts';
+import { now } from './clock.ts';
+import type { Container } from './container/container.ts';
+import { clearProcesses } from './container/exit.ts';
+import { releaseContainer } from './container/remove.ts';
+import type { Engine } from './engine.ts';
+import { forgetSandbox, releaseSandbox } from './sandbox/release.ts';
+import type { Sandbox } from './sandbox/sandbox.ts';
+
+/**
+ * Makes the records true again after the daemon, or the node, went down at any moment. Nothing here
+ * stops the start: what cannot be put right keeps its record, and removing it tries again.
+ */
+export async function recover(engine: Engine): Promise<void> {
+  for (const [kind, broken] of [
+    ['sandbox', engine.sandboxes.load()],
+    ['container', engine.containers.load()],
+  ] as const) {
+    for (const record of broken) engine.log.error({ ...record }, `a ${kind} record cannot be read`);
+  }
+  const containers = engine.containers
+    .all()
+    .map((container) =>
+      attempt(engine, { containerId: container.id }, () => recoverContainer(engine, container)),
+    );
+  await Promise.all(containers);
+  const mounts = new Set(mountPointsUnder(engine.layout.state));
+  for (const sandbox of engine.sandboxes.all()) {
+    await attempt(engine, { sandboxId: sandbox.id }, () => recoverSandbox(engine, sandbox, mounts));
+  }
+  await attempt(engine, {}, () =>
+    engine.network.reconcile(new Set(engine.sandboxes.all().map(({ id }) => id))),
+  );
+  for (const id of engine.images.rootfsOwners()) {
+    if (engine.containers.find(id) !== undefined) continue;
+    await attempt(engine, { containerId: id }, () => engine.images.releaseRootfs(id));
+  }
+}
+
+async function recoverContainer(engine: Engine, container: Container): Promise<void> {
+  switch (container.state.kind) {
+    case 'creating':
+      return releaseContainer(engine, container);
+    case 'starting':
+      return endInterruptedStart(engine, container);
+    case 'running':
+      if (!isAlive(container.state.process))
+        await engine.exits.wait(engine, container.id, { timeoutMs: 5_000 });
+      return;
+    case 'created':
+    case 'exited':
+  }
+}
+
+/** Nobody knows how far it came, and its caller has been told that it failed. */
+async function endInterruptedStart(engine: Engine, container: Container): Promise<void> {
+  await clearProcesses(engine, container);
+  const message = 'gantryd was ended while it started the container';
+  const state = {
+    kind: 'exited',
+    finishedAt: now(),
+    exitCode: 128,
+    reason: 'StartError',
+    message,
+  } as const;
+  engine.containers.put({ ...container, state });
+}
+
+async function recoverSandbox(
+  engine: Engine,
+  sandbox: Sandbox,
+  mounts: ReadonlySet<string>,
+): Promise<void> {
+  if (sandbox.state === 'ready' && pinsOf(engine, sandbox).every((path) => mounts.has(path)))
+    return;
+  engine.sandboxes.put({ ...sandbox, state: 'stopped' });
+  await releaseSandbox(engine, sandbox);
+  // Its caller never learnt of it.
+  if (sandbox.state === 'creating') await forgetSandbox(engine, sandbox);
+}
+
+/** What is mounted for a whole sandbox. After a reboot nothing is. */
+function pinsOf(engine: Engine, { id, config }: Sandbox): string[] {
+  const paths = engine.layout.sandbox(id);
+  const { network, ipc, pid } = config.namespaces;
+  return [
+    paths.shm,
+    ...(network === 'pod' ? [paths.namespace('net'), paths.namespace('uts')] : []),
+    ...(ipc === 'pod' ? [paths.namespace('ipc')] : []),
+    ...(pid === 'pod' ? [paths.namespace('pid')] : []),
+  ];
+}
+
+async function attempt(engine: Engine, fields: object, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    engine.log.error({ ...fields, error }, 'what an earlier daemon left could not be put right');
+  }
+}

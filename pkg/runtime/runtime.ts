@@ -1,0 +1,70 @@
+import { mkdirSync } from 'node:fs';
+import type { Database } from '#store/database.ts';
+import { KeyedLock } from '#store/keyed-lock.ts';
+import { RecordTable } from '#store/record-table.ts';
+import { SingleFlight } from '#store/single-flight.ts';
+import type { Container } from './container/container.ts';
+import { containerKey } from './container/container.ts';
+import { ExitWatch } from './container/exit.ts';
+import type { Engine } from './engine.ts';
+import { createLayout } from './layout.ts';
+import { recover } from './recovery.ts';
+import { Registry } from './registry.ts';
+import { type Sandbox, sandboxKey } from './sandbox/sandbox.ts';
+
+/** What the runtime needs from its surroundings. */
+export type RuntimeOptions = Pick<
+  Engine,
+  | 'log'
+  | 'thread'
+  | 'images'
+  | 'network'
+  | 'cgroups'
+  | 'cgroupParent'
+  | 'monitor'
+  | 'init'
+  | 'handlers'
+  | 'limits'
+> & {
+  readonly database: Database;
+  /** Folder for what does not outlive a reboot. */
+  readonly state: string;
+};
+
+/**
+ * Brings back the pods and containers that an earlier daemon left, and makes their lists true: what
+ * ended meanwhile has ended, what was half made is undone.
+ */
+export async function openRuntime(options: RuntimeOptions): Promise<Engine> {
+  const { database, state, ...surroundings } = options;
+  let execs = 0;
+  const engine: Engine = {
+    ...surroundings,
+    layout: createLayout(state),
+    sandboxes: new Registry(
+      'sandbox',
+      new RecordTable<Sandbox>(database, 'sandboxes', ['id', 'config', 'state', 'createdAt']),
+      ({ config }) => sandboxKey(config),
+    ),
+    containers: new Registry(
+      'container',
+      new RecordTable<Container>(database, 'containers', ['id', 'sandboxId', 'config', 'state']),
+      ({ sandboxId, config }) => containerKey(sandboxId, config),
+    ),
+    locks: new KeyedLock(),
+    runningSandboxes: new SingleFlight(),
+    creatingContainers: new SingleFlight(),
+    exits: new ExitWatch(),
+    stopSignalled: new Set(),
+    nextExecName: () => `exec-${process.pid}-${(execs += 1)}`,
+  };
+  mkdirSync(state, { recursive: true, mode: 0o711 });
+  engine.exits.open(engine);
+  await recover(engine);
+  return engine;
+}
+
+/** Stops watching. Containers and their monitors go on. */
+export function closeRuntime(engine: Engine): void {
+  engine.exits.close();
+}

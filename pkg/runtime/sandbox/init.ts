@@ -1,0 +1,79 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Fault } from '#errors/fault.ts';
+import { bindMount } from '#linux/mount.ts';
+import { type Engine, handlerOf } from '#runtime/engine.ts';
+import { runDetached, deleteContainer } from '#runtime/oci-runtime.ts';
+import type { Sandbox } from './sandbox.ts';
+
+/**
+ * A pid namespace lives as long as its first process. Pods whose containers share one get catatonit,
+ * which reaps orphans and waits; every other pod does without a process of its own.
+ */
+export async function startInit(engine: Engine, sandbox: Sandbox): Promise<void> {
+  const paths = engine.layout.sandbox(sandbox.id);
+  const bundle = paths.init;
+  mkdirSync(join(bundle, 'rootfs'), { recursive: true, mode: 0o711 });
+  writeFileSync(join(bundle, 'config.json'), JSON.stringify(initSpec(engine, sandbox)), {
+    mode: 0o600,
+  });
+  const pidFile = join(bundle, 'pid');
+  try {
+    const runtime = handlerOf(engine, sandbox.config.runtimeHandler);
+    await runDetached(runtime, { id: sandbox.id, bundle, pidFile });
+  } catch (cause) {
+    throw new Fault('internal', `start the pod's init "${engine.init}"`, { cause });
+  }
+  const pin = paths.namespace('pid');
+  writeFileSync(pin, '');
+  bindMount(`/proc/${Number(readFileSync(pidFile, 'utf8'))}/ns/pid`, pin);
+}
+
+/** Ends the init, and with it every process of the pod's pid namespace. Idempotent. */
+export async function stopInit(engine: Engine, sandbox: Sandbox): Promise<void> {
+  if (sandbox.config.namespaces.pid !== 'pod') return;
+  const cgroup = initCgroup(engine, sandbox);
+  await engine.cgroups.kill(cgroup);
+  await deleteContainer(handlerOf(engine, sandbox.config.runtimeHandler), sandbox.id);
+  await engine.cgroups.remove(cgroup);
+}
+
+function initCgroup(engine: Engine, sandbox: Sandbox): string {
+  return join(sandbox.config.cgroupParent || engine.cgroupParent, sandbox.id);
+}
+
+/** No capability, nothing to see but its own program. */
+function initSpec(engine: Engine, sandbox: Sandbox): object {
+  const paths = engine.layout.sandbox(sandbox.id);
+  const { network, ipc } = sandbox.config.namespaces;
+  return {
+    ociVersion: '1.0.2',
+    process: {
+      args: ['/init', '-P'],
+      cwd: '/',
+      env: [],
+      user: { uid: 0, gid: 0 },
+      noNewPrivileges: true,
+    },
+    root: { path: 'rootfs', readonly: true },
+    mounts: [
+      {
+        destination: '/proc',
+        type: 'proc',
+        source: 'proc',
+        options: ['nosuid', 'noexec', 'nodev'],
+      },
+      { destination: '/init', type: 'bind', source: engine.init, options: ['bind', 'ro'] },
+    ],
+    linux: {
+      cgroupsPath: initCgroup(engine, sandbox),
+      namespaces: [
+        { type: 'mount' },
+        { type: 'pid' },
+        ...(network === 'pod' ? [{ type: 'network', path: paths.namespace('net') }] : []),
+        ...(ipc === 'pod' ? [{ type: 'ipc', path: paths.namespace('ipc') }] : []),
+      ],
+      resources: { devices: [{ allow: false, access: 'rwm' }] },
+    },
+  };
+}

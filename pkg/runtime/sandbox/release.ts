@@ -1,0 +1,23 @@
+import { rm } from 'node:fs/promises';
+import { unmount } from '#linux/mount.ts';
+import { removeNamespace } from '#linux/namespace.ts';
+import type { Engine } from '#runtime/engine.ts';
+import { stopInit } from './init.ts';
+import type { Sandbox } from './sandbox.ts';
+
+/** Gives back the pod's address and lets go of its namespaces, so that the kernel ends them. Idempotent. */
+export async function releaseSandbox(engine: Engine, sandbox: Sandbox): Promise<void> {
+  const paths = engine.layout.sandbox(sandbox.id);
+  await engine.network.removePod(sandbox.id);
+  await stopInit(engine, sandbox);
+  for (const kind of ['net', 'ipc', 'uts', 'pid'] as const) {
+    await removeNamespace(engine.thread, paths.namespace(kind));
+  }
+  unmount(paths.shm);
+}
+
+/** Removes what is left of a released sandbox that has no containers, its record last. Idempotent. */
+export async function forgetSandbox(engine: Engine, sandbox: Sandbox): Promise<void> {
+  await rm(engine.layout.sandbox(sandbox.id).folder, { recursive: true, force: true });
+  engine.sandboxes.delete(sandbox);
+}

@@ -1,0 +1,114 @@
+import { mkdirSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
+import { Fault, faultCode } from '#errors/fault.ts';
+import { mountTmpfs } from '#linux/mount.ts';
+import { createNamespaces } from '#linux/namespace.ts';
+import { now } from '#runtime/clock.ts';
+import { type Engine, handlerOf } from '#runtime/engine.ts';
+import { newSandboxId, type SandboxId } from '#runtime/id.ts';
+import { podHostname, writeSandboxFiles } from './files.ts';
+import { startInit } from './init.ts';
+import { forgetSandbox, releaseSandbox } from './release.ts';
+import { type Sandbox, type SandboxConfig, type SandboxNetwork, sandboxKey } from './sandbox.ts';
+
+const shmSizeBytes = 64 * 1024 * 1024;
+
+/**
+ * Makes a pod: its namespaces, its network, its files. A call that repeats a running one, or one that
+ * succeeded, gets the same sandbox: kubelet asks again with the same metadata after a time-out.
+ */
+export async function runSandbox(engine: Engine, config: SandboxConfig): Promise<SandboxId> {
+  const key = sandboxKey(config);
+  const existing = engine.sandboxes.byKey(key);
+  if (existing !== undefined) {
+    checkSame(existing, config);
+    if (!engine.runningSandboxes.isRunning(key)) return readyId(existing);
+  }
+  return engine.runningSandboxes.run(key, () => makeSandbox(engine, config));
+}
+
+function checkSame(existing: Sandbox, config: SandboxConfig): void {
+  if (isDeepStrictEqual(existing.config, config)) return;
+  const sentence = `${nameOf(config)} exists with another configuration, as sandbox "${existing.id}"`;
+  throw new Fault('already-exists', sentence);
+}
+
+function readyId({ id, config, state }: Sandbox): SandboxId {
+  if (state === 'ready') return id;
+  throw new Fault(
+    'already-exists',
+    `${nameOf(config)} exists, stopped, as sandbox "${id}": remove it first`,
+  );
+}
+
+function nameOf({ metadata }: SandboxConfig): string {
+  return `pod "${metadata.namespace}/${metadata.name}" (uid "${metadata.uid}", attempt ${metadata.attempt})`;
+}
+
+async function makeSandbox(engine: Engine, config: SandboxConfig): Promise<SandboxId> {
+  handlerOf(engine, config.runtimeHandler);
+  const sandbox: Sandbox = { id: newSandboxId(), config, state: 'creating', createdAt: now() };
+  using _held = await engine.locks.hold(sandbox.id);
+  engine.sandboxes.put(sandbox);
+  try {
+    const network = await makeParts(engine, sandbox);
+    const placed = network === undefined ? sandbox : { ...sandbox, network };
+    engine.sandboxes.put({ ...placed, state: 'ready' });
+    return sandbox.id;
+  } catch (cause) {
+    await discard(engine, sandbox);
+    throw new Fault(faultCode(cause), `run ${nameOf(config)}`, { cause });
+  }
+}
+
+async function makeParts(engine: Engine, sandbox: Sandbox): Promise<SandboxNetwork | undefined> {
+  const { id, config } = sandbox;
+  const paths = engine.layout.sandbox(id);
+  mkdirSync(paths.shm, { recursive: true, mode: 0o711 });
+  const namespaces = makeNamespaces(engine, sandbox);
+  try {
+    // While the system thread makes the namespaces. An error here must not leave that unattended.
+    writeSandboxFiles(paths, id, config);
+    mountTmpfs(paths.shm, { sizeBytes: shmSizeBytes, mode: 0o1777 });
+  } finally {
+    await namespaces;
+  }
+  if (config.namespaces.pid === 'pod') await startInit(engine, sandbox);
+  if (config.namespaces.network === 'node') return undefined;
+  const { portMappings } = config;
+  const { address } = await engine.network.addPod({
+    id,
+    netnsPath: paths.namespace('net'),
+    portMappings,
+  });
+  return { address };
+}
+
+async function makeNamespaces(engine: Engine, { id, config }: Sandbox): Promise<void> {
+  const paths = engine.layout.sandbox(id);
+  const { namespaces, sysctls } = config;
+  const own = {
+    ...(namespaces.network === 'pod'
+      ? {
+          net: paths.namespace('net'),
+          uts: paths.namespace('uts'),
+          hostname: podHostname(id, config),
+        }
+      : {}),
+    ...(namespaces.ipc === 'pod' ? { ipc: paths.namespace('ipc') } : {}),
+  };
+  // Sysctls of a pod without namespaces of its own are refused there.
+  if (Object.keys(own).length === 0 && Object.keys(sysctls).length === 0) return;
+  await createNamespaces(engine.thread, { ...own, sysctls });
+}
+
+/** Undoes a failed run. What cannot be undone keeps its record, for kubelet to stop and remove. */
+async function discard(engine: Engine, sandbox: Sandbox): Promise<void> {
+  try {
+    await releaseSandbox(engine, sandbox);
+    await forgetSandbox(engine, sandbox);
+  } catch (error) {
+    engine.log.warn({ sandboxId: sandbox.id, error }, 'a failed pod is not undone yet');
+    engine.sandboxes.put({ ...sandbox, state: 'stopped' });
+  }
+}

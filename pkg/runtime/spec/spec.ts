@@ -1,0 +1,94 @@
+import type { Linux, Process, Spec, SpecMount } from '#api/oci/runtime.ts';
+import type { Container, ContainerUser } from '#runtime/container/container.ts';
+import type { ImageForContainer } from '#runtime/engine.ts';
+import type { Sandbox } from '#runtime/sandbox/sandbox.ts';
+import { containerCapabilities } from './capabilities.ts';
+import { containerDevices } from './devices.ts';
+import { containerMounts, type PodFiles } from './mounts.ts';
+import { processOf } from './process.ts';
+import { resourcesOf } from './resources.ts';
+
+/** What the kernel of this node lets us hand on. */
+export type NodeLimits = {
+  readonly boundingSet: ReadonlySet<string>;
+  /** The lowest oom_score_adj that we may set. */
+  readonly minOomScoreAdj: number;
+};
+
+export type SpecInput = {
+  readonly sandbox: Sandbox;
+  readonly container: Container;
+  readonly image: ImageForContainer['config'];
+  readonly user: ContainerUser;
+  readonly rootfs: string;
+  readonly hostname: string;
+  readonly files: PodFiles;
+  /** The caller's mounts, their sources found on the node. */
+  readonly mounts: readonly SpecMount[];
+  readonly namespaces: Linux['namespaces'];
+  readonly seccomp: Linux['seccomp'];
+  readonly limits: NodeLimits;
+};
+
+/** The OCI bundle's config.json. crun 1.8 refuses an ociVersion above 1.0.2. */
+export function buildSpec(input: SpecInput): Spec {
+  const { config } = input.container;
+  const { security } = config;
+  const { privileged } = security;
+  const devices = containerDevices({ privileged, devices: config.devices });
+  const mounts = containerMounts(input.files, { privileged, mounts: input.mounts });
+  return {
+    ociVersion: '1.0.2',
+    process: buildProcess(input),
+    root: { path: input.rootfs, readonly: security.readonlyRootfs },
+    mounts,
+    annotations: annotationsOf(input),
+    linux: {
+      namespaces: input.namespaces,
+      cgroupsPath: input.container.cgroupPath,
+      resources: resourcesOf(config.resources, devices.rules),
+      devices: devices.nodes,
+      maskedPaths: privileged ? [] : security.maskedPaths,
+      readonlyPaths: privileged ? [] : security.readonlyPaths,
+      ...rootfsPropagation(mounts),
+      ...(input.seccomp === undefined || privileged ? {} : { seccomp: input.seccomp }),
+    },
+  };
+}
+
+function buildProcess({ container, image, hostname, user, limits }: SpecInput): Process {
+  const { security, resources } = container.config;
+  const capabilities = containerCapabilities(security, limits.boundingSet);
+  // None is inheritable (CVE-2022-24769) or ambient: who is not root gets them by programs alone.
+  const { oomScoreAdj } = resources;
+  return {
+    ...processOf(container.config, image, { hostname, user }),
+    capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
+    noNewPrivileges: security.noNewPrivileges,
+    ...(oomScoreAdj === undefined
+      ? {}
+      : { oomScoreAdj: Math.max(oomScoreAdj, limits.minOomScoreAdj) }),
+  };
+}
+
+/** A mount that travels needs a root that lets it: slave to the node's, or shared with it. */
+function rootfsPropagation(mounts: readonly SpecMount[]): Pick<Linux, 'rootfsPropagation'> {
+  const options = new Set(mounts.flatMap((mount) => mount.options));
+  if (options.has('rshared')) return { rootfsPropagation: 'rshared' };
+  return options.has('rslave') ? { rootfsPropagation: 'rslave' } : {};
+}
+
+/** Kata, gVisor and Falco read these, by the names that containerd gave them. */
+function annotationsOf({ sandbox, container }: SpecInput): Record<string, string> {
+  const { metadata } = sandbox.config;
+  const prefix = 'io.kubernetes.cri';
+  return {
+    [`${prefix}.container-type`]: 'container',
+    [`${prefix}.container-name`]: container.config.metadata.name,
+    [`${prefix}.image-name`]: container.config.image,
+    [`${prefix}.sandbox-id`]: sandbox.id,
+    [`${prefix}.sandbox-name`]: metadata.name,
+    [`${prefix}.sandbox-namespace`]: metadata.namespace,
+    [`${prefix}.sandbox-uid`]: metadata.uid,
+  };
+}

@@ -1,0 +1,195 @@
+import type * as cri from '#api/cri/v1/types.ts';
+import { Fault } from '#errors/fault.ts';
+import type {
+  ContainerConfig,
+  ContainerMount,
+  ContainerResources,
+  ContainerSecurity,
+  SecurityProfile,
+} from '#runtime/container/container.ts';
+import { given } from '#runtime/given.ts';
+import type { NamespaceModes } from '#runtime/sandbox/sandbox.ts';
+import { absolutePath, enumMember, required } from './required.ts';
+import { sandboxNamespaces } from './sandbox-config.ts';
+import { signalName } from './signal.ts';
+
+/** Checks a ContainerConfig and turns it into the runtime's own form. */
+export function containerConfig(
+  message: cri.ContainerConfig | null,
+  sandbox: NamespaceModes,
+): ContainerConfig {
+  const config = required(message, 'config');
+  const metadata = required(config.metadata, 'config.metadata');
+  const image = required(config.image, 'config.image');
+  if (config.CDIDevices.length > 0) {
+    throw new Fault('unimplemented', 'config.CDI_devices: CDI devices are not there yet');
+  }
+  return {
+    metadata: { name: required(metadata.name, 'config.metadata.name'), attempt: metadata.attempt },
+    image: required(image.image, 'config.image.image'),
+    userSpecifiedImage: image.userSpecifiedImage,
+    command: config.command,
+    args: config.args,
+    workingDir:
+      config.workingDir === '' ? '' : absolutePath(config.workingDir, 'config.working_dir'),
+    envs: config.envs.map(({ key, value }, index) => ({
+      key: required(key, `config.envs[${index}].key`),
+      value: value.toString(),
+    })),
+    mounts: config.mounts.map(containerMount),
+    devices: config.devices.map(({ containerPath, hostPath, permissions }, index) => ({
+      containerPath: absolutePath(containerPath, `config.devices[${index}].container_path`),
+      hostPath: absolutePath(hostPath, `config.devices[${index}].host_path`),
+      permissions,
+    })),
+    labels: config.labels,
+    annotations: config.annotations,
+    logPath: config.logPath,
+    stdin: config.stdin,
+    stdinOnce: config.stdinOnce,
+    tty: config.tty,
+    stopSignal: signalName(config.stopSignal),
+    resources: containerResources(config.linux?.resources),
+    security: containerSecurity(config.linux?.securityContext, sandbox),
+  };
+}
+
+function containerMount(mount: cri.Mount, index: number): ContainerMount {
+  const field = `config.mounts[${index}]`;
+  if (mount.image !== null && mount.image.image !== '') {
+    throw new Fault('unimplemented', `${field}.image: image volumes are not there yet`);
+  }
+  if (mount.uidMappings.length > 0 || mount.gidMappings.length > 0) {
+    throw new Fault('unimplemented', `${field}.uidMappings: idmapped mounts are not there yet`);
+  }
+  const { readonly, recursiveReadOnly } = mount;
+  const propagation = enumMember(
+    { 0: 'private', 1: 'host-to-container', 2: 'bidirectional' } as const,
+    mount.propagation,
+    `${field}.propagation`,
+  );
+  if (recursiveReadOnly && !(readonly && propagation === 'private')) {
+    throw new Fault(
+      'invalid-argument',
+      `${field}.recursive_read_only asks for readonly and private propagation`,
+    );
+  }
+  return {
+    containerPath: absolutePath(mount.containerPath, `${field}.container_path`),
+    hostPath: absolutePath(mount.hostPath, `${field}.host_path`),
+    readonly,
+    recursiveReadOnly,
+    propagation,
+  };
+}
+
+/** Zero means "not given" for each number, as the proto says. */
+export function containerResources(
+  message: cri.LinuxContainerResources | null | undefined,
+): ContainerResources {
+  if (message === null || message === undefined) return { hugepageLimits: [], unified: {} };
+  return {
+    ...given({
+      cpuPeriod: unlessZero(message.cpuPeriod),
+      cpuQuota: unlessZero(message.cpuQuota),
+      cpuShares: unlessZero(message.cpuShares),
+      cpusetCpus: message.cpusetCpus === '' ? undefined : message.cpusetCpus,
+      cpusetMems: message.cpusetMems === '' ? undefined : message.cpusetMems,
+      memoryLimitBytes: unlessZero(message.memoryLimitInBytes),
+      memorySwapLimitBytes: unlessZero(message.memorySwapLimitInBytes),
+      oomScoreAdj: message.oomScoreAdj,
+    }),
+    hugepageLimits: message.hugepageLimits.map(({ pageSize, limit }) => ({
+      pageSize,
+      limitBytes: limit,
+    })),
+    unified: message.unified,
+  };
+}
+
+function unlessZero(value: number): number | undefined {
+  return value === 0 ? undefined : value;
+}
+
+function containerSecurity(
+  message: cri.LinuxContainerSecurityContext | null | undefined,
+  sandbox: NamespaceModes,
+): ContainerSecurity {
+  const field = 'config.linux.security_context';
+  if (message === null || message === undefined)
+    return { ...noSecurityContext, namespaces: sandbox };
+  const options = message.namespaceOptions;
+  const groups = message.supplementalGroups;
+  return {
+    ...userWishes(message, field),
+    privileged: message.privileged,
+    namespaces: options === null ? sandbox : sandboxNamespaces(options),
+    supplementalGroups: groups.map((gid) => id(gid, `${field}.supplemental_groups`)),
+    supplementalGroupsPolicy: enumMember(
+      { 0: 'merge', 1: 'strict' } as const,
+      message.supplementalGroupsPolicy,
+      `${field}.supplemental_groups_policy`,
+    ),
+    readonlyRootfs: message.readonlyRootfs,
+    noNewPrivileges: message.noNewPrivs,
+    addCapabilities: message.capabilities?.addCapabilities ?? [],
+    dropCapabilities: message.capabilities?.dropCapabilities ?? [],
+    maskedPaths: message.maskedPaths,
+    readonlyPaths: message.readonlyPaths,
+    seccomp: seccompProfile(message),
+  };
+}
+
+function userWishes(
+  { runAsUser, runAsGroup, runAsUsername }: cri.LinuxContainerSecurityContext,
+  field: string,
+): Pick<ContainerSecurity, 'runAsUser' | 'runAsGroup' | 'runAsUsername'> {
+  if (runAsGroup !== null && runAsUser === null && runAsUsername === '') {
+    throw new Fault(
+      'invalid-argument',
+      `${field}.run_as_group asks for run_as_user or run_as_username`,
+    );
+  }
+  return {
+    runAsUsername,
+    ...(runAsUser === null ? {} : { runAsUser: id(runAsUser.value, `${field}.run_as_user`) }),
+    ...(runAsGroup === null ? {} : { runAsGroup: id(runAsGroup.value, `${field}.run_as_group`) }),
+  };
+}
+
+const noSecurityContext: Omit<ContainerSecurity, 'namespaces'> = {
+  privileged: false,
+  runAsUsername: '',
+  supplementalGroups: [],
+  supplementalGroupsPolicy: 'merge',
+  readonlyRootfs: false,
+  noNewPrivileges: false,
+  addCapabilities: [],
+  dropCapabilities: [],
+  maskedPaths: [],
+  readonlyPaths: [],
+  seccomp: { kind: 'unconfined' },
+};
+
+/** No message means no filter; an empty one means the runtime's own, for that is the enum's zero. */
+function seccompProfile({ seccomp }: cri.LinuxContainerSecurityContext): SecurityProfile {
+  const field = 'config.linux.security_context.seccomp';
+  if (seccomp === null) return { kind: 'unconfined' };
+  const kind = enumMember(
+    { 0: 'runtime-default', 1: 'unconfined', 2: 'localhost' } as const,
+    seccomp.profileType,
+    `${field}.profile_type`,
+  );
+  if (kind === 'localhost')
+    return { kind, ref: absolutePath(seccomp.localhostRef, `${field}.localhost_ref`) };
+  if (seccomp.localhostRef === '') return { kind };
+  throw new Fault(
+    'invalid-argument',
+    `${field}.localhost_ref is for profiles of the type Localhost`,
+  );
+}
+
+function id(value: number, field: string): number {
+  if (value >= 0 && value < 2 ** 32 - 1) return value;
+  throw new Fault('invalid-argument', `${field}: ${value} is not an id`);
+}

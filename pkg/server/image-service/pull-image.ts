@@ -1,0 +1,30 @@
+import type { AuthConfig, PullImageRequest, PullImageResponse } from '#api/cri/v1/types.ts';
+import type { Credentials } from '#image/images.ts';
+import type { ServerDeps } from '#server/deps.ts';
+import { required } from '#server/required.ts';
+
+/** Ends with the call: an image whose pull nobody waits for is not pulled. */
+export async function pullImage(
+  { images }: ServerDeps,
+  request: PullImageRequest,
+  signal: AbortSignal,
+): Promise<PullImageResponse> {
+  const reference = required(required(request.image, 'image').image, 'image.image');
+  const credentials = credentialsOf(request.auth);
+  const image = await images.pull(
+    reference,
+    credentials === undefined ? {} : { credentials },
+    signal,
+  );
+  return { imageRef: image.id };
+}
+
+function credentialsOf(auth: AuthConfig | null): Credentials | undefined {
+  if (auth === null) return undefined;
+  const { username, password, identityToken, serverAddress } = auth;
+  if (username !== '') return { username, password, serverAddress };
+  if (identityToken !== '') return { identityToken, serverAddress };
+  if (auth.auth === '') return undefined;
+  const [user = '', ...rest] = Buffer.from(auth.auth, 'base64').toString().split(':');
+  return { username: user, password: rest.join(':'), serverAddress };
+}

@@ -1,0 +1,69 @@
+import {
+  NamespaceMode,
+  type PodSandboxStatus,
+  PodSandboxState,
+  type PodSandboxStatusRequest,
+  type PodSandboxStatusResponse,
+} from '#api/cri/v1/types.ts';
+import { Fault } from '#errors/fault.ts';
+import type { Engine } from '#runtime/engine.ts';
+import type { Sandbox, SandboxConfig } from '#runtime/sandbox/sandbox.ts';
+import type { ServerDeps } from '#server/deps.ts';
+import { required } from '#server/required.ts';
+
+/** Answered from memory: no lock is taken and nothing is waited for. */
+export function podSandboxStatus(
+  { engine }: ServerDeps,
+  request: PodSandboxStatusRequest,
+): Partial<PodSandboxStatusResponse> {
+  const sandbox = engine.sandboxes.get(required(request.podSandboxId, 'pod_sandbox_id'));
+  if (sandbox.state === 'creating')
+    throw new Fault('not-found', `no sandbox "${request.podSandboxId}"`);
+  return {
+    status: statusOf(sandbox),
+    info: request.verbose ? { info: JSON.stringify(verboseInfo(engine, sandbox)) } : {},
+  };
+}
+
+export function stateOf({ state }: Sandbox): PodSandboxState {
+  return state === 'ready' ? PodSandboxState.SANDBOX_READY : PodSandboxState.SANDBOX_NOTREADY;
+}
+
+function statusOf(sandbox: Sandbox): PodSandboxStatus {
+  const { id, config, createdAt, network } = sandbox;
+  const { metadata, labels, annotations, runtimeHandler } = config;
+  return {
+    id,
+    metadata,
+    state: stateOf(sandbox),
+    createdAt,
+    // Empty for hostNetwork: kubelet puts the node's addresses there.
+    network: { ip: network?.address ?? '', additionalIps: [] },
+    linux: { namespaces: { options: namespaceOptions(config) } },
+    labels,
+    annotations,
+    runtimeHandler,
+  };
+}
+
+function namespaceOptions({ namespaces }: SandboxConfig) {
+  const { network, ipc, pid } = namespaces;
+  const modes = {
+    pod: NamespaceMode.POD,
+    container: NamespaceMode.CONTAINER,
+    node: NamespaceMode.NODE,
+  };
+  const isTarget = typeof pid === 'object';
+  return {
+    network: modes[network],
+    ipc: modes[ipc],
+    pid: isTarget ? NamespaceMode.TARGET : modes[pid],
+    targetId: isTarget ? pid.target : '',
+    usernsOptions: null,
+  };
+}
+
+function verboseInfo(engine: Engine, sandbox: Sandbox): object {
+  const paths = engine.layout.sandbox(sandbox.id);
+  return { sandbox, stateDirectory: paths.folder, netns: paths.namespace('net') };
+}

@@ -1,0 +1,97 @@
+import type * as cri from '#api/cri/v1/types.ts';
+import { Fault } from '#errors/fault.ts';
+import type { NamespaceModes, PortMapping, SandboxConfig } from '#runtime/sandbox/sandbox.ts';
+import { absolutePath, enumMember, required } from './required.ts';
+
+/** The kernel's limit for a host name (gethostname(2)). */
+const maxHostnameBytes = 64;
+
+/** Checks a PodSandboxConfig and turns it into the runtime's own form. */
+export function sandboxConfig(
+  message: cri.PodSandboxConfig | null,
+  runtimeHandler: string,
+): SandboxConfig {
+  const config = required(message, 'config');
+  const metadata = required(config.metadata, 'config.metadata');
+  const { dnsConfig, linux } = config;
+  const security = linux?.securityContext;
+  return {
+    metadata: {
+      name: required(metadata.name, 'config.metadata.name'),
+      namespace: required(metadata.namespace, 'config.metadata.namespace'),
+      uid: required(metadata.uid, 'config.metadata.uid'),
+      attempt: metadata.attempt,
+    },
+    hostname: checkHostname(config.hostname),
+    logDirectory:
+      config.logDirectory === '' ? '' : absolutePath(config.logDirectory, 'config.log_directory'),
+    ...(dnsConfig === null
+      ? {}
+      : {
+          dns: {
+            servers: dnsConfig.servers,
+            searches: dnsConfig.searches,
+            options: dnsConfig.options,
+          },
+        }),
+    portMappings: config.portMappings.map(portMapping),
+    labels: config.labels,
+    annotations: config.annotations,
+    cgroupParent:
+      linux === null || linux.cgroupParent === ''
+        ? ''
+        : absolutePath(linux.cgroupParent, 'config.linux.cgroup_parent'),
+    sysctls: linux?.sysctls ?? {},
+    namespaces: sandboxNamespaces(security?.namespaceOptions),
+    privileged: security?.privileged ?? false,
+    runtimeHandler,
+  };
+}
+
+/**
+ * Namespace options of a pod. Without any, the pod has a network and IPC of its own, and each container
+ * its own processes: what kubelet asks for in so many words.
+ */
+export function sandboxNamespaces(options: cri.NamespaceOption | null | undefined): NamespaceModes {
+  const field = 'linux.security_context.namespace_options';
+  if (options === null || options === undefined)
+    return { network: 'pod', ipc: 'pod', pid: 'container' };
+  if (options.usernsOptions?.mode === 0) {
+    throw new Fault('unimplemented', `${field}.userns_options: user namespaces are not there yet`);
+  }
+  const podOrNode = { 0: 'pod', 2: 'node' } as const;
+  return {
+    network: enumMember(podOrNode, options.network, `${field}.network`),
+    ipc: enumMember(podOrNode, options.ipc, `${field}.ipc`),
+    pid:
+      options.pid === 3
+        ? { target: required(options.targetId, `${field}.target_id`) }
+        : enumMember({ 0: 'pod', 1: 'container', 2: 'node' } as const, options.pid, `${field}.pid`),
+  };
+}
+
+function portMapping(mapping: cri.PortMapping, index: number): PortMapping {
+  const field = `config.port_mappings[${index}]`;
+  return {
+    protocol: enumMember(
+      { 0: 'tcp', 1: 'udp', 2: 'sctp' } as const,
+      mapping.protocol,
+      `${field}.protocol`,
+    ),
+    containerPort: port(mapping.containerPort, `${field}.container_port`),
+    hostPort: port(mapping.hostPort, `${field}.host_port`),
+    hostIp: mapping.hostIp,
+  };
+}
+
+function port(value: number, field: string): number {
+  if (value >= 0 && value <= 65_535) return value;
+  throw new Fault('invalid-argument', `${field}: ${value} is no port`);
+}
+
+function checkHostname(hostname: string): string {
+  if (Buffer.byteLength(hostname) > maxHostnameBytes) {
+    throw new Fault('invalid-argument', `config.hostname: longer than ${maxHostnameBytes} bytes`);
+  }
+  return hostname;
+}

@@ -1,0 +1,111 @@
+import { chmodSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { connect } from 'node:net';
+import { dirname } from 'node:path';
+import {
+  Server,
+  ServerCredentials,
+  status,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
+import { Fault } from '#errors/fault.ts';
+import { serviceDefinition } from './codec.ts';
+import type { ServerDeps } from './deps.ts';
+import { imageService, runtimeService } from './services.ts';
+import { type Handler, unary } from './unary.ts';
+
+/** What kubelet's own client takes at the most. */
+const maxMessageBytes = 16 * 1024 * 1024;
+
+/** Serves the CRI on a unix socket until closed. */
+export type CriServer = {
+  /** Takes no more calls and waits for those under way, but no longer than `graceMs`. */
+  close(graceMs: number): Promise<void>;
+};
+
+/** Begins to listen at `path`, for root alone (0660). A socket that a dead daemon left is replaced. */
+export async function serveCri(deps: ServerDeps, path: string): Promise<CriServer> {
+  const server = new Server({
+    'grpc.max_receive_message_length': maxMessageBytes,
+    'grpc.max_send_message_length': maxMessageBytes,
+    // Clients on the same machine may ask for signs of life as often as they like.
+    'grpc.keepalive_permit_without_calls': 1,
+    'grpc.http2.min_ping_interval_without_data_ms': 1_000,
+  });
+  addService(server, deps, { name: 'RuntimeService', rpcs: runtimeService });
+  addService(server, deps, { name: 'ImageService', rpcs: imageService });
+  await listen(server, path);
+  return { close: (graceMs) => close(server, path, graceMs) };
+}
+
+type Service = { readonly name: string; readonly rpcs: object };
+
+function addService(server: Server, deps: ServerDeps, { name, rpcs }: Service): void {
+  const definition = serviceDefinition(name);
+  const implemented = new Map(Object.entries(rpcs));
+  const handlers: UntypedServiceImplementation = {};
+  for (const [rpc, { responseStream }] of Object.entries(definition)) {
+    const implementation = implemented.get(rpc);
+    const handle: Handler<object, object> = (request, signal) =>
+      implementation(deps, request, signal);
+    handlers[rpc] =
+      implementation === undefined
+        ? unimplemented(rpc, responseStream)
+        : unary(rpc, deps.log, handle);
+  }
+  server.addService(definition, handlers);
+}
+
+type StreamCall = { destroy(error: object): void };
+
+function unimplemented(rpc: string, isStream: boolean) {
+  const failure = {
+    code: status.UNIMPLEMENTED,
+    details: `${rpc} is not there yet in this version of Gantry`,
+  };
+  if (isStream) return (call: StreamCall) => call.destroy(failure);
+  return (_call: unknown, reply: (error: object) => void) => reply(failure);
+}
+
+async function listen(server: Server, path: string): Promise<void> {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o711 });
+  await removeDeadSocket(path);
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  // Between bind and chmod nobody but root gets in either.
+  const umask = process.umask(0o117);
+  server.bindAsync(`unix:${path}`, ServerCredentials.createInsecure(), (error) =>
+    error === null
+      ? resolve()
+      : reject(new Fault('unavailable', `listen on "${path}"`, { cause: error })),
+  );
+  try {
+    await promise;
+    chmodSync(path, 0o660);
+  } finally {
+    process.umask(umask);
+  }
+}
+
+async function removeDeadSocket(path: string): Promise<void> {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) return;
+  if (!stat.isSocket())
+    throw new Fault('failed-precondition', `listen on "${path}": it is there and no socket`);
+  const { promise: isServed, resolve } = Promise.withResolvers<boolean>();
+  const probe = connect(path)
+    .on('connect', () => resolve(true))
+    .on('error', () => resolve(false));
+  if (await isServed) {
+    probe.destroy();
+    throw new Fault('failed-precondition', `listen on "${path}": another daemon serves there`);
+  }
+  rmSync(path, { force: true });
+}
+
+async function close(server: Server, path: string, graceMs: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(() => server.forceShutdown(), graceMs);
+  server.tryShutdown(() => resolve());
+  await promise;
+  clearTimeout(timer);
+  rmSync(path, { force: true });
+}

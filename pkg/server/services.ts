@@ -1,0 +1,64 @@
+import type { ImageService, RuntimeService } from '#api/cri/v1/types.ts';
+import type { ServerDeps } from './deps.ts';
+import { imageFsInfo } from './image-service/image-fs-info.ts';
+import { imageStatus } from './image-service/image-status.ts';
+import { listImages } from './image-service/list-images.ts';
+import { pullImage } from './image-service/pull-image.ts';
+import { removeImage } from './image-service/remove-image.ts';
+import { containerStatus } from './runtime-service/container-status.ts';
+import { createContainer } from './runtime-service/create-container.ts';
+import { execSync } from './runtime-service/exec-sync.ts';
+import { listContainers } from './runtime-service/list-containers.ts';
+import { listPodSandbox } from './runtime-service/list-pod-sandbox.ts';
+import { podSandboxStatus } from './runtime-service/pod-sandbox-status.ts';
+import { removeContainer } from './runtime-service/remove-container.ts';
+import { removePodSandbox } from './runtime-service/remove-pod-sandbox.ts';
+import { runPodSandbox } from './runtime-service/run-pod-sandbox.ts';
+import { runtimeConfig } from './runtime-service/runtime-config.ts';
+import { startContainer } from './runtime-service/start-container.ts';
+import { status } from './runtime-service/status.ts';
+import { stopContainer } from './runtime-service/stop-container.ts';
+import { stopPodSandbox } from './runtime-service/stop-pod-sandbox.ts';
+import { version } from './runtime-service/version.ts';
+
+type Rpc = { readonly request: object; readonly response: object };
+
+/** The implementation of an RPC. A response may leave out what is at its default. */
+type Implementation<Method extends Rpc> = (
+  deps: ServerDeps,
+  request: Method['request'],
+  signal: AbortSignal,
+) => Promise<Partial<Method['response']>> | Partial<Method['response']>;
+
+/** Some of a service's RPCs; the others answer UNIMPLEMENTED. */
+type Implementations<Service extends Record<keyof Service, Rpc>> = {
+  readonly [Name in keyof Service]?: Implementation<Service[Name]>;
+};
+
+export const runtimeService: Implementations<RuntimeService> = {
+  Version: version,
+  Status: status,
+  RuntimeConfig: runtimeConfig,
+  RunPodSandbox: runPodSandbox,
+  StopPodSandbox: stopPodSandbox,
+  RemovePodSandbox: removePodSandbox,
+  PodSandboxStatus: podSandboxStatus,
+  ListPodSandbox: listPodSandbox,
+  CreateContainer: createContainer,
+  StartContainer: startContainer,
+  StopContainer: stopContainer,
+  RemoveContainer: removeContainer,
+  ContainerStatus: containerStatus,
+  ListContainers: listContainers,
+  ExecSync: execSync,
+  // kubelet tells the node's pod CIDR; the built-in network's is in the configuration.
+  UpdateRuntimeConfig: () => ({}),
+};
+
+export const imageService: Implementations<ImageService> = {
+  PullImage: pullImage,
+  ListImages: listImages,
+  ImageStatus: imageStatus,
+  RemoveImage: removeImage,
+  ImageFsInfo: imageFsInfo,
+};
