@@ -19,7 +19,7 @@ if (!(api instanceof protobuf.Namespace)) throw new Error('api.proto has no pack
 
 writeFileSync(
   new URL('descriptor.ts', folder),
-  `${header}import type { INamespace } from 'protobufjs';\n\nexport const descriptor: INamespace = ${JSON.stringify(withoutOptions(root.toJSON()))};\n`,
+  `${header}export const descriptor: { nested: Record<string, unknown> } = ${JSON.stringify(withoutOptions(root.toJSON()))};\n`,
 );
 writeFileSync(
   new URL('types.ts', folder),

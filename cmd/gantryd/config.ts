@@ -64,6 +64,7 @@ const configSchema = v.strictObject({
   ),
 });
 
+/** Everything that is in force, checked. */
 export type Config = v.InferOutput<typeof configSchema> & { readonly listen: string };
 
 /** What the command line may set; it wins over the file. */

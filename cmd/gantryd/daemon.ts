@@ -52,10 +52,10 @@ export async function startDaemon({
     await openImages({ root: config.root, certsDirs: config.image.certs_dirs, database, log }),
     (it) => it.close(),
   );
-  const { nft, ...networkConfig } = config.network;
+  const { nft, mtu, ...bridge } = config.network;
   const network = opened.adopt(
     await openPodNetwork({
-      config: networkConfig,
+      config: { ...bridge, ...(mtu === undefined ? {} : { mtu }) },
       database,
       thread,
       log,

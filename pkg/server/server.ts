@@ -6,6 +6,9 @@ import {
   ServerCredentials,
   status,
   type UntypedServiceImplementation,
+  type UntypedHandleCall,
+  type handleServerStreamingCall,
+  type handleUnaryCall,
 } from '@grpc/grpc-js';
 import { Fault } from '#errors/fault.ts';
 import { serviceDefinition } from './codec.ts';
@@ -55,15 +58,15 @@ function addService(server: Server, deps: ServerDeps, { name, rpcs }: Service): 
   server.addService(definition, handlers);
 }
 
-type StreamCall = { destroy(error: object): void };
-
-function unimplemented(rpc: string, isStream: boolean) {
+function unimplemented(rpc: string, isStream: boolean): UntypedHandleCall {
   const failure = {
     code: status.UNIMPLEMENTED,
     details: `${rpc} is not there yet in this version of Gantry`,
   };
-  if (isStream) return (call: StreamCall) => call.destroy(failure);
-  return (_call: unknown, reply: (error: object) => void) => reply(failure);
+  const stream: handleServerStreamingCall<object, object> = (call) =>
+    void call.emit('error', failure);
+  const single: handleUnaryCall<object, object> = (_call, reply) => reply(failure);
+  return isStream ? stream : single;
 }
 
 async function listen(server: Server, path: string): Promise<void> {
