@@ -93,6 +93,8 @@ async function run(
     );
   });
   const exitCode = await Promise.race([ended, killed]);
+  // The killing itself makes it end.
+  if (cut.aborted) await killed;
   await within(Promise.all([stdout.ended, stderr.ended]), drainTimeoutMs);
   return { stdout: stdout.take(), stderr: stderr.take(), exitCode };
 }

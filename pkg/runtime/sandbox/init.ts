@@ -13,7 +13,11 @@ import type { Sandbox } from './sandbox.ts';
 export async function startInit(engine: Engine, sandbox: Sandbox): Promise<void> {
   const paths = engine.layout.sandbox(sandbox.id);
   const bundle = paths.init;
-  mkdirSync(join(bundle, 'rootfs'), { recursive: true, mode: 0o711 });
+  // What the OCI runtime mounts on has to be there: the root itself is read-only.
+  for (const folder of ['proc', 'dev']) {
+    mkdirSync(join(bundle, 'rootfs', folder), { recursive: true, mode: 0o711 });
+  }
+  writeFileSync(join(bundle, 'rootfs', 'init'), '');
   writeFileSync(join(bundle, 'config.json'), JSON.stringify(initSpec(engine, sandbox)), {
     mode: 0o600,
   });
@@ -62,6 +66,12 @@ function initSpec(engine: Engine, sandbox: Sandbox): object {
         type: 'proc',
         source: 'proc',
         options: ['nosuid', 'noexec', 'nodev'],
+      },
+      {
+        destination: '/dev',
+        type: 'tmpfs',
+        source: 'tmpfs',
+        options: ['nosuid', 'mode=755', 'size=64k'],
       },
       { destination: '/init', type: 'bind', source: engine.init, options: ['bind', 'ro'] },
     ],
