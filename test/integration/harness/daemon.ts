@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { connectCri, type Cri } from './client.ts';
-import { leftovers, sweep } from './leftovers.ts';
+import { podLeftovers, sweep } from './leftovers.ts';
 import { claimPlace, type Place, type PlaceOptions } from './place.ts';
 import { startServer, type ServerProcess } from './server-process.ts';
 import { eventually } from './wait.ts';
@@ -12,7 +12,6 @@ export class Daemon {
   readonly place: Place;
   readonly cri: Cri;
   #process: ServerProcess;
-  #idle: readonly string[] = [];
 
   constructor(place: Place, server: ServerProcess) {
     this.place = place;
@@ -43,11 +42,6 @@ export class Daemon {
     await this.start();
   }
 
-  /** Remembers what is there now as what may be there without pods. */
-  async markIdle(): Promise<void> {
-    this.#idle = await leftovers(this.place);
-  }
-
   async removeAllPods(): Promise<void> {
     const { items } = await this.cri.listPodSandbox({});
     for (const { id } of items) {
@@ -56,19 +50,11 @@ export class Daemon {
     }
   }
 
-  /** What is there beyond the idle state; the kernel gets some time to finish what it does behind. */
+  /** What its pods left, now that there are none. The kernel gets some time for what it does behind. */
   async leaks(): Promise<string[]> {
-    let found: string[] = [];
-    const gone = eventually(
-      'nothing leaks',
-      async () => {
-        found = (await leftovers(this.place)).filter((line) => !this.#idle.includes(line));
-        return found.length === 0;
-      },
-      5000,
-    );
-    await gone.catch(() => {});
-    return found;
+    const isClean = () => podLeftovers(this.place).length === 0;
+    await eventually('nothing is left', isClean, 5000).catch(() => {});
+    return podLeftovers(this.place);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -87,9 +73,7 @@ export class Daemon {
 export async function startDaemon(options: PlaceOptions = {}): Promise<Daemon> {
   const place = await claimPlace(options);
   try {
-    const daemon = new Daemon(place, await launch(place));
-    await daemon.markIdle();
-    return daemon;
+    return new Daemon(place, await launch(place));
   } catch (error) {
     await place[Symbol.asyncDispose]();
     throw error;

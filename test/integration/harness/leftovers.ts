@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
-import { readdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { promisify } from 'node:util';
 import type { Place } from './place.ts';
 import { eventually } from './wait.ts';
@@ -8,18 +9,28 @@ import { eventually } from './wait.ts';
 const run = promisify(execFile);
 
 /**
- * Everything on this machine that belongs to the daemon of `place` and should go with its pods, one
- * line each, sorted. Two of these lists, before and after, show what leaked.
+ * Everything on this machine that belongs to pods of the daemon of `place`, one line each, sorted. Two
+ * of these lists, before and after, show what leaked.
  */
-export async function leftovers(place: Place): Promise<string[]> {
+export function podLeftovers(place: Place): string[] {
   return [
     ...mounts(place).map((target) => `mount ${target}`),
-    ...links(place).map((name) => `link ${name}`),
+    ...ports(place).map((name) => `link ${name}`),
     ...cgroups(place).map((path) => `cgroup ${path}`),
     ...processes(place).map(({ pid, command }) => `process ${pid}: ${command}`),
-    ...(await nftTables(place)).map((table) => `nft ${table}`),
     ...idFolders(place.state).map((path) => `folder ${path}`),
+    ...records(place),
   ].sort();
+}
+
+/** `podLeftovers`, and what a daemon without pods takes away when it ends. */
+export async function leftovers(place: Place): Promise<string[]> {
+  return [
+    ...podLeftovers(place),
+    ...bridge(place).map((name) => `link ${name}`),
+    ...cgroupRoots(place).map((path) => `cgroup ${path}`),
+    ...(await nftTables(place)).map((table) => `nft ${table}`),
+  ];
 }
 
 /** Removes by force what `leftovers` lists, when a daemon can no longer do so itself. */
@@ -32,7 +43,9 @@ export async function sweep(place: Place): Promise<void> {
   // The last mount is on top of the earlier ones.
   for (const target of mounts(place).toReversed()) await run('umount', ['-l', target]);
   for (const table of await nftTables(place)) await run('nft', ['delete', ...table.split(' ')]);
-  for (const name of links(place)) await run('ip', ['link', 'delete', name]).catch(goneAlready);
+  for (const name of [...ports(place), ...bridge(place)]) {
+    await run('ip', ['link', 'delete', name]).catch(goneAlready);
+  }
   for (const path of [...cgroupRoots(place), ...cgroups(place)].toReversed()) removeCgroup(path);
 }
 
@@ -64,11 +77,13 @@ function mounts(place: Place): string[] {
     .filter((target) => target.startsWith(`${place.directory}/`));
 }
 
-/** The bridge of `place`, after the links on it. */
-function links(place: Place): string[] {
-  const bridge = join('/sys/class/net', place.bridge);
-  const ports = list(join(bridge, 'brif'));
-  return list('/sys/class/net').includes(place.bridge) ? [...ports, place.bridge] : [];
+/** The links on the bridge of `place`. */
+function ports(place: Place): string[] {
+  return list(join('/sys/class/net', place.bridge, 'brif'));
+}
+
+function bridge(place: Place): string[] {
+  return list('/sys/class/net').filter((name) => name === place.bridge);
 }
 
 function cgroupRoots(place: Place): string[] {
@@ -127,6 +142,23 @@ function idFolders(state: string): string[] {
   return list(state)
     .flatMap((kind) => list(join(state, kind)).map((name) => join(state, kind, name)))
     .filter((path) => /^[0-9a-f]{64}/.test(basename(path)));
+}
+
+/** Rows of the database about pods and containers: tables named for them, and for their addresses. */
+function records(place: Place): string[] {
+  const path = join(place.root, 'gantry.db');
+  if (!existsSync(path)) return [];
+  using database = new DatabaseSync(path, { readOnly: true });
+  const tables = database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all();
+  return tables
+    .map((table) => String(table['name']))
+    .filter((name) => /^(sandboxes|containers|pod_addresses|pod_host_ports)$/.test(name))
+    .flatMap((name) =>
+      database
+        .prepare(`SELECT * FROM ${name}`)
+        .all()
+        .map((row) => `record ${name} ${JSON.stringify(row).slice(0, 200)}`),
+    );
 }
 
 function list(folder: string): string[] {
