@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { Fault } from '#errors/fault.ts';
 import type { NamespaceKind } from './namespace-home.ts';
 
@@ -56,6 +56,15 @@ export function writeSysctl({ name, path, value }: Sysctl): void {
   } catch (cause) {
     throw new Fault('invalid-argument', `set sysctl "${name}" to "${value}"`, { cause });
   }
+}
+
+/**
+ * Switches on a setting of the calling thread's namespaces, by its path below /proc/sys. Left alone
+ * when it is on: writing can cost a walk over all links.
+ */
+export function switchOn(path: string): void {
+  if (readFileSync(`/proc/sys/${path}`, 'utf8').trim() === '1') return;
+  writeSysctl({ name: path, path, value: '1' });
 }
 
 function swapSeparator(separator: string): string {

@@ -1,5 +1,6 @@
 import { makeNamespaces, type NamespaceRequest, unpin } from './namespace-create.ts';
 import type { HomeNamespaces } from './namespace-home.ts';
+import { switchOn } from './namespace-sysctl.ts';
 import { listAddresses } from './netlink/address.ts';
 import {
   type Bridge,
@@ -22,6 +23,7 @@ export function createOperations(home: HomeNamespaces, host: NetlinkSocket) {
   return {
     createNamespaces: (request: NamespaceRequest) => makeNamespaces(home, request),
     removeNamespace: (path: string) => unpin(path),
+    switchOn: (sysctlPath: string) => switchOn(sysctlPath),
     ensureBridge: (bridge: Bridge) => ensureBridge(host, bridge),
     rejoinBridge: (ports: Parameters<typeof rejoinBridge>[1]) => rejoinBridge(host, ports),
     connectPod: (pod: PodLink) => connectPod(home, host, pod),

@@ -1,0 +1,189 @@
+import { describe } from '#errors/fault.ts';
+import type { SystemThread } from '#linux/system-thread.ts';
+import type { Log } from '#log/log.ts';
+import type { AddressBook } from './address-book.ts';
+import type { Holding } from './address-table.ts';
+import { outwardMtu, refuseOverlap } from './host-network.ts';
+import type { Nft } from './nft.ts';
+import { closePorts, type NetworkRules, noTable, openPorts, wholeTable } from './ruleset.ts';
+import { gatewayOf, macOf, type Subnet } from './subnet.ts';
+
+export type BridgeConfig = {
+  readonly bridge: string;
+  readonly subnet: Subnet;
+  /** In bytes; absent for that of the link by which the host reaches the world. */
+  readonly mtu: number | undefined;
+};
+
+export type BridgeDeps = {
+  readonly thread: SystemThread;
+  readonly nft: Nft;
+  readonly book: AddressBook;
+  readonly log: Log;
+};
+
+/** Whether pods can be connected now. `reason` is a CamelCase word, `message` a sentence. */
+export type Readiness =
+  | { readonly ready: true }
+  | { readonly ready: false; readonly reason: string; readonly message: string };
+
+/** What pods find once the bridge is there. */
+export type Made = { readonly mtu: number };
+
+/** The host's side of the network: the bridge, forwarding, and the rules. Made when first needed. */
+export class PodBridge {
+  readonly #config: BridgeConfig;
+  readonly #deps: BridgeDeps;
+  readonly #rules: NetworkRules;
+  #making: Promise<Made> | undefined;
+  #probing: Promise<void> | undefined;
+  #readiness: Readiness = { ready: true };
+
+  constructor(config: BridgeConfig, deps: BridgeDeps) {
+    this.#config = config;
+    this.#deps = deps;
+    this.#rules = { bridge: config.bridge, subnet: config.subnet.cidr };
+  }
+
+  get readiness(): Readiness {
+    return this.#readiness;
+  }
+
+  /** Finds out whether the bridge and its rules could be made, without making them. Does not throw. */
+  probe(): Promise<void> {
+    this.#probing ??= this.#runProbe().finally(() => {
+      this.#probing = undefined;
+    });
+    return this.#probing;
+  }
+
+  /** Resolves when no probe runs any more. */
+  async settled(): Promise<void> {
+    await this.#probing;
+  }
+
+  /** Makes the bridge and its rules, once; after a failure the next call tries again. */
+  ensure(): Promise<Made> {
+    this.#making ??= this.#make();
+    return this.#making;
+  }
+
+  /** Makes them again when `lost` is what the latest ensure() returned. */
+  remake(lost: Promise<Made>): Promise<Made> {
+    if (this.#making === lost) this.#making = undefined;
+    return this.ensure();
+  }
+
+  /** Leads the pod's host ports to it. */
+  async openPorts(holding: Holding): Promise<void> {
+    if (holding.ports.length === 0) return;
+    await this.#change(openPorts(this.#rules, holding), this.#deps.book.all());
+    await this.#routeLoopback();
+  }
+
+  async closePorts(holding: Holding): Promise<void> {
+    if (holding.ports.length === 0) return;
+    const others = this.#deps.book.all().filter(({ id }) => id !== holding.id);
+    await this.#change(closePorts(this.#rules, holding), others);
+  }
+
+  /** Takes away the bridge, if it is one of ours, and the rules. */
+  async remove(): Promise<void> {
+    const { thread } = this.#deps;
+    const { links } = await thread.run('listHostNetwork', undefined);
+    const isOurs = links.some(({ name, mac }) => name === this.#config.bridge && mac === this.#mac);
+    if (!isOurs && this.#making === undefined) return;
+    this.#making = undefined;
+    if (isOurs) await thread.run('deleteLinks', [this.#config.bridge]);
+    await this.#deps.nft.apply(noTable(this.#rules));
+  }
+
+  /** It tells our bridge from one that an operator made and only lends us. */
+  get #mac(): string {
+    return macOf(gatewayOf(this.#config.subnet));
+  }
+
+  async #runProbe(): Promise<void> {
+    try {
+      await this.#stage('SubnetUnusable', () => this.#inspectHost());
+      await this.#stage('NftablesUnusable', () => this.#deps.nft.check(this.#wholeTable()));
+      this.#readiness = { ready: true };
+    } catch {
+      // The readiness says it.
+    }
+  }
+
+  async #make(): Promise<Made> {
+    try {
+      const mtu = await this.#stage('SubnetUnusable', () => this.#inspectHost());
+      await this.#stage('BridgeUnusable', () => this.#makeBridge(mtu));
+      await this.#stage('NftablesUnusable', () => this.#deps.nft.apply(this.#wholeTable()));
+      if (this.#deps.book.all().some(({ ports }) => ports.length > 0)) await this.#routeLoopback();
+      this.#readiness = { ready: true };
+      await this.#warnOfFirewalls();
+      return { mtu };
+    } catch (error) {
+      this.#making = undefined;
+      throw error;
+    }
+  }
+
+  /** Refuses a subnet that the host uses otherwise; returns the MTU to use. */
+  async #inspectHost(): Promise<number> {
+    const host = await this.#deps.thread.run('listHostNetwork', undefined);
+    refuseOverlap(host, this.#config.bridge, this.#config.subnet);
+    return this.#config.mtu ?? outwardMtu(host);
+  }
+
+  async #makeBridge(mtu: number): Promise<void> {
+    const { thread, book } = this.#deps;
+    const { bridge, subnet } = this.#config;
+    const { isNew } = await thread.run('ensureBridge', {
+      name: bridge,
+      mac: this.#mac,
+      mtu,
+      address: gatewayOf(subnet),
+      prefixLength: subnet.prefixLength,
+    });
+    // Somebody deleted it while pods were on it.
+    const links = book.all().map(({ place }) => place.hostInterface);
+    if (isNew && links.length > 0) await thread.run('rejoinBridge', { bridge, links });
+    await thread.run('switchOn', 'net/ipv4/ip_forward');
+  }
+
+  /** Applies a small change, or when that is refused (somebody flushed the rules) all of the table. */
+  async #change(change: string, holdings: readonly Holding[]): Promise<void> {
+    try {
+      await this.#deps.nft.apply(change);
+    } catch {
+      await this.#deps.nft.apply(wholeTable(this.#rules, holdings));
+    }
+  }
+
+  #wholeTable(): string {
+    return wholeTable(this.#rules, this.#deps.book.all());
+  }
+
+  /** Lets 127.0.0.1 be led to a pod. Set after the rule that keeps pods from the host's loopback. */
+  #routeLoopback(): Promise<void> {
+    const setting = `net/ipv4/conf/${this.#config.bridge}/route_localnet`;
+    return this.#deps.thread.run('switchOn', setting);
+  }
+
+  async #warnOfFirewalls(): Promise<void> {
+    const chains = await this.#deps.nft.forwardChainsThatDrop();
+    if (chains.length === 0) return;
+    const { bridge } = this.#config;
+    const message = `a firewall drops what it does not accept for forwarding: tell it to accept "${bridge}"`;
+    this.#deps.log.warn({ chains }, message);
+  }
+
+  async #stage<Result>(reason: string, act: () => Promise<Result>): Promise<Result> {
+    try {
+      return await act();
+    } catch (error) {
+      this.#readiness = { ready: false, reason, message: describe(error) };
+      throw error;
+    }
+  }
+}

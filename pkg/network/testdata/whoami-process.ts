@@ -1,0 +1,41 @@
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const program = fileURLToPath(new URL('./whoami.ts', import.meta.url));
+
+export type Protocol = 'tcp' | 'udp';
+
+/** Runs the server in a pinned network namespace until it is disposed of. */
+export async function serveWhoami(
+  netnsPath: string,
+  protocol: Protocol,
+  port: number,
+): Promise<AsyncDisposable> {
+  const [command, ...args] = inside(netnsPath, 'serve', protocol, String(port));
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = once(child, 'exit');
+  await once(child.stdout, 'data');
+  return {
+    [Symbol.asyncDispose]: async () => {
+      child.kill('SIGKILL');
+      await ended;
+    },
+  };
+}
+
+/** The address under which a server at `host` sees somebody in the namespace; `none` without answer. */
+export async function askWhoami(
+  netnsPath: string,
+  protocol: Protocol,
+  [host, port]: readonly [host: string, port: number],
+): Promise<string> {
+  const [command, ...args] = inside(netnsPath, 'ask', protocol, host, String(port));
+  const { stdout } = await promisify(execFile)(command, args);
+  return stdout.trim();
+}
+
+function inside(netnsPath: string, ...args: readonly string[]): [string, ...string[]] {
+  return ['nsenter', `--net=${netnsPath}`, '--', process.execPath, program, ...args];
+}
