@@ -16,6 +16,7 @@ import type { PortMapping, Sandbox, SandboxNetwork } from './sandbox/sandbox.ts'
 /** What the runtime needs of an image to make a container of it. */
 export type ImageForContainer = {
   readonly id: string;
+  readonly repoTags: readonly string[];
   readonly repoDigests: readonly string[];
   readonly config: {
     readonly user: string;
@@ -56,6 +57,8 @@ export type Cgroups = {
   oomKills(path: string): Promise<number>;
   /** Removes the cgroup and those below. Succeeds when there is none. */
   remove(path: string): Promise<void>;
+  /** Removes the cgroup and those below as far as nobody uses them. */
+  removeEmpty(path: string): Promise<void>;
 };
 
 /** All that the verbs of the runtime work with. Made once, by openRuntime(). */

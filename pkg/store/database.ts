@@ -25,10 +25,6 @@ export type Database = {
 /** Opens the database at `path` (`:memory:` for tests), making it and its folder when missing. */
 export function openDatabase(path: string): Database {
   const sql = open(path);
-  sql.exec(
-    'CREATE TABLE IF NOT EXISTS schema (owner TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT',
-  );
-
   function transaction<Result>(work: () => Result): Result {
     sql.exec('BEGIN IMMEDIATE');
     try {
@@ -63,13 +59,50 @@ export function openDatabase(path: string): Database {
   };
 }
 
+/** More than the records of a full node take. */
+const reserveBytes = 4 * 1024 * 1024;
+
+/**
+ * Makes the files larger than they need to be, so that a disk that fills up later cannot keep us from
+ * taking note that pods were stopped: that is how it gets emptied. Both files need the room, the
+ * write-ahead log until its next checkpoint and the database after it.
+ */
+function reserveRoom(sql: DatabaseSync): void {
+  const pages = Number(sql.prepare('PRAGMA freelist_count').get()?.['freelist_count']);
+  const pageBytes = Number(sql.prepare('PRAGMA page_size').get()?.['page_size']);
+  if (pages * pageBytes >= reserveBytes / 2) return;
+  try {
+    sql.exec('CREATE TABLE IF NOT EXISTS reserve (room BLOB)');
+    sql.exec(`INSERT INTO reserve VALUES (zeroblob(${reserveBytes})); PRAGMA wal_checkpoint(FULL)`);
+    sql.exec('DROP TABLE reserve');
+  } catch (error) {
+    // On a disk that is full already we do without.
+    if (!isFull(error)) throw error;
+  }
+}
+
+/** A failure to write, as a Fault that tells a full disk from a broken one. */
+export function writeFault(act: string, cause: unknown): Fault {
+  return new Fault(isFull(cause) ? 'resource-exhausted' : 'internal', act, { cause });
+}
+
+/** SQLITE_FULL, or an SQLITE_IOERR for want of space, which sqlite.org/rescode.html tells apart. */
+function isFull(error: unknown): boolean {
+  const SQLITE_FULL = 13;
+  return error instanceof Error && 'errcode' in error && error.errcode === SQLITE_FULL;
+}
+
 function open(path: string): DatabaseSync {
+  using opened = new DisposableStack();
   try {
     if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    const sql = new DatabaseSync(path);
+    const sql = opened.use(new DatabaseSync(path));
     sql.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000');
+    sql.exec('CREATE TABLE IF NOT EXISTS schema (owner TEXT PRIMARY KEY, version INTEGER) STRICT');
+    if (path !== ':memory:') reserveRoom(sql);
+    opened.move();
     return sql;
   } catch (cause) {
-    throw new Fault('unavailable', `open the state database "${path}"`, { cause });
+    throw writeFault(`open the state database "${path}"`, cause);
   }
 }

@@ -1,6 +1,6 @@
 import type { StatementSync } from 'node:sqlite';
 import { describe } from '#errors/fault.ts';
-import type { Database } from './database.ts';
+import { type Database, writeFault } from './database.ts';
 
 /** A record that cannot be read back. It is kept aside, and named, instead of stopping the start. */
 export type BrokenRecord = { readonly id: string; readonly reason: string };
@@ -27,7 +27,11 @@ export class RecordTable<Item extends { readonly id: string }> {
   }
 
   put(record: Item): void {
-    this.#put.run(record.id, JSON.stringify(record));
+    try {
+      this.#put.run(record.id, JSON.stringify(record));
+    } catch (cause) {
+      throw writeFault(`record "${record.id}"`, cause);
+    }
   }
 
   /** Succeeds also when there is no such record. */

@@ -116,6 +116,8 @@ export type ContainerUser = {
 /** The image as it was when the container was made; the image itself may be removed later. */
 export type ContainerImage = {
   readonly id: string;
+  /** Its first tag or, where it has none, what the caller named: what users are shown. */
+  readonly name: string;
   /** First repository digest, or the id: what ContainerStatus calls image_ref. */
   readonly ref: string;
 };

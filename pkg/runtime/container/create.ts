@@ -7,6 +7,7 @@ import { mountFilesystem } from '#linux/mount.ts';
 import { now } from '#runtime/clock.ts';
 import { type Engine, handlerOf, type ImageForContainer } from '#runtime/engine.ts';
 import { type ContainerId, newContainerId } from '#runtime/id.ts';
+import { podCgroup } from '#runtime/sandbox/cgroup.ts';
 import { podHostname } from '#runtime/sandbox/files.ts';
 import type { Sandbox } from '#runtime/sandbox/sandbox.ts';
 import { seccompOf } from '#runtime/spec/seccomp-of.ts';
@@ -81,16 +82,20 @@ function newContainer(
   { config, image }: { readonly config: ContainerConfig; readonly image: ImageForContainer },
 ): Container {
   const id = newContainerId();
-  const { cgroupParent, logDirectory, runtimeHandler } = sandbox.config;
+  const { logDirectory, runtimeHandler } = sandbox.config;
   return {
     id,
     sandboxId: sandbox.id,
     config,
     state: { kind: 'creating' },
     createdAt: now(),
-    image: { id: image.id, ref: image.repoDigests[0] ?? image.id },
+    image: {
+      id: image.id,
+      name: image.repoTags[0] ?? (config.userSpecifiedImage || config.image),
+      ref: image.repoDigests[0] ?? image.id,
+    },
     runtimeHandler: handlerOf(engine, runtimeHandler).name,
-    cgroupPath: join(cgroupParent === '' ? engine.cgroupParent : cgroupParent, id),
+    cgroupPath: join(podCgroup(engine, sandbox.config), id),
     logPath: logPathOf(config.logPath, logDirectory),
     stopSignal: config.stopSignal === '' ? image.config.stopSignal : config.stopSignal,
   };

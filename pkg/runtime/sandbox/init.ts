@@ -4,6 +4,7 @@ import { Fault } from '#errors/fault.ts';
 import { bindMount } from '#linux/mount.ts';
 import { type Engine, handlerOf } from '#runtime/engine.ts';
 import { runDetached, deleteContainer } from '#runtime/oci-runtime.ts';
+import { podCgroup } from './cgroup.ts';
 import type { Sandbox } from './sandbox.ts';
 
 /**
@@ -43,7 +44,7 @@ export async function stopInit(engine: Engine, sandbox: Sandbox): Promise<void> 
 }
 
 function initCgroup(engine: Engine, sandbox: Sandbox): string {
-  return join(sandbox.config.cgroupParent || engine.cgroupParent, sandbox.id);
+  return join(podCgroup(engine, sandbox.config), sandbox.id);
 }
 
 /** No capability, nothing to see but its own program. */

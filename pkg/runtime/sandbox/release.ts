@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import { unmount } from '#linux/mount.ts';
 import { removeNamespace } from '#linux/namespace.ts';
 import type { Engine } from '#runtime/engine.ts';
+import { releaseCgroup } from './cgroup.ts';
 import { stopInit } from './init.ts';
 import type { Sandbox } from './sandbox.ts';
 
@@ -18,6 +19,7 @@ export async function releaseSandbox(engine: Engine, sandbox: Sandbox): Promise<
 
 /** Removes what is left of a released sandbox that has no containers, its record last. Idempotent. */
 export async function forgetSandbox(engine: Engine, sandbox: Sandbox): Promise<void> {
+  await releaseCgroup(engine, sandbox);
   await rm(engine.layout.sandbox(sandbox.id).folder, { recursive: true, force: true });
   engine.sandboxes.delete(sandbox);
 }

@@ -5,7 +5,9 @@ import { mountTmpfs } from '#linux/mount.ts';
 import { createNamespaces } from '#linux/namespace.ts';
 import { now } from '#runtime/clock.ts';
 import { type Engine, handlerOf } from '#runtime/engine.ts';
+import { given } from '#runtime/given.ts';
 import { newSandboxId, type SandboxId } from '#runtime/id.ts';
+import { missingCgroup } from './cgroup.ts';
 import { podHostname, writeSandboxFiles } from './files.ts';
 import { startInit } from './init.ts';
 import { forgetSandbox, releaseSandbox } from './release.ts';
@@ -47,7 +49,13 @@ function nameOf({ metadata }: SandboxConfig): string {
 
 async function makeSandbox(engine: Engine, config: SandboxConfig): Promise<SandboxId> {
   handlerOf(engine, config.runtimeHandler);
-  const sandbox: Sandbox = { id: newSandboxId(), config, state: 'creating', createdAt: now() };
+  const sandbox: Sandbox = {
+    id: newSandboxId(),
+    config,
+    state: 'creating',
+    createdAt: now(),
+    ...given({ ownedCgroup: missingCgroup(engine, config) }),
+  };
   using _held = await engine.locks.hold(sandbox.id);
   engine.sandboxes.put(sandbox);
   try {

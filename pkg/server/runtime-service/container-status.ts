@@ -37,7 +37,7 @@ function statusOf(container: Container): ContainerStatus {
     state: stateOf(container),
     createdAt,
     ...lifeOf(container),
-    image: imageSpec(container),
+    image: { ...imageSpec(container), image: image.name },
     imageRef: image.ref,
     imageId: image.id,
     labels,
