@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { openCgroupfs } from 'cgroupfs-ts';
 import { Fault } from '#errors/fault.ts';
 import { openImages } from '#image/images.ts';
 import { boundingSet } from '#linux/capabilities.ts';
@@ -13,7 +14,6 @@ import type { OciRuntime } from '#runtime/oci-runtime.ts';
 import { closeRuntime, openRuntime } from '#runtime/runtime.ts';
 import { serveCri } from '#server/server.ts';
 import { openDatabase } from '#store/database.ts';
-import { openCgroups } from './cgroups.ts';
 import type { Config } from './config.ts';
 import { findProgram, requireProgram } from './programs.ts';
 
@@ -63,8 +63,6 @@ export async function startDaemon({
     }),
     (it) => it.close(),
   );
-  const cgroups = openCgroups(config.cgroup_parent);
-  opened.defer(() => cgroups.removeOwn());
   const engine = opened.adopt(
     await openRuntime({
       database,
@@ -72,7 +70,7 @@ export async function startDaemon({
       thread,
       images,
       network,
-      cgroups,
+      cgroups: openCgroupfs(),
       state: config.state,
       cgroupParent: config.cgroup_parent,
       monitor: requireProgram(config.runtime.monitor, searchPath, 'runtime.monitor'),
