@@ -1,0 +1,63 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CgroupError, hasCode, isGone } from './error.ts';
+import { type CgroupMounts, hierarchyRoots } from './mounts.ts';
+
+/** Where a cgroup is, or would be, in each hierarchy. Refuses the root and paths that lead elsewhere. */
+export function directoriesOf(mounts: CgroupMounts, path: string): string[] {
+  return hierarchyRoots(mounts).map((root) => join(root, checkedPath(path)));
+}
+
+/** The directory that has the files of a controller; undefined when no hierarchy has it. */
+export function controllerDirectory(
+  mounts: CgroupMounts,
+  controller: string,
+  path: string,
+): { readonly version: 1 | 2; readonly directory: string } | undefined {
+  const legacy = mounts.legacy.get(controller);
+  if (legacy !== undefined) return { version: 1, directory: join(legacy, checkedPath(path)) };
+  if (mounts.unified === undefined) return undefined;
+  return { version: 2, directory: join(mounts.unified, checkedPath(path)) };
+}
+
+/** A directory and all below it, leaves first; empty when it is gone. */
+export async function leavesFirst(directory: string): Promise<string[]> {
+  try {
+    const entries = await readdir(directory, { withFileTypes: true });
+    const children = entries.filter((entry) => entry.isDirectory());
+    const below = await Promise.all(children.map(({ name }) => leavesFirst(join(directory, name))));
+    return [...below.flat(), directory];
+  } catch (error) {
+    if (isGone(error)) return [];
+    throw error;
+  }
+}
+
+/** The processes in the cgroup and below, in whichever hierarchy; sorted. */
+export async function processesIn(mounts: CgroupMounts, path: string): Promise<number[]> {
+  const trees = await Promise.all(directoriesOf(mounts, path).map(leavesFirst));
+  const lists = await Promise.all(trees.flat().map(processesOf));
+  return [...new Set(lists.flat())].toSorted((one, other) => one - other);
+}
+
+async function processesOf(directory: string): Promise<number[]> {
+  try {
+    const text = await readFile(join(directory, 'cgroup.procs'), 'utf8');
+    // 0 stands for a process outside of our pid namespace.
+    return text
+      .split('\n')
+      .map(Number)
+      .filter((pid) => pid > 0);
+  } catch (error) {
+    // EOPNOTSUPP: a threaded cgroup, whose processes are listed further up (cgroups(7)).
+    if (isGone(error) || hasCode(error, 'EOPNOTSUPP')) return [];
+    throw error;
+  }
+}
+
+function checkedPath(path: string): string {
+  const parts = path.split('/').slice(1);
+  const isSound = parts.every((part) => part !== '' && part !== '.' && part !== '..');
+  if (path.startsWith('/') && isSound) return path;
+  throw new CgroupError('use', path, { reason: 'not an absolute path below the root' });
+}
