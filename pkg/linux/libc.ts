@@ -64,6 +64,8 @@ export const mknodat = declareSyscall<[number, Path, number, number]>(
 export const openat = declare<[number, Path, number, number]>(
   'int openat(int dirfd, const char *path, int flags, uint32_t mode)',
 );
+/** For what was opened here: Node complains about descriptors that it did not open itself. */
+export const close = declare<[number]>('int close(int fd)');
 export const mkdirat = declare<[number, Path, number]>(
   'int mkdirat(int dirfd, const char *path, uint32_t mode)',
 );

@@ -1,0 +1,62 @@
+import type { ContentStore } from './content-store.ts';
+import type { ImageTable } from './image-table.ts';
+import type { RootfsTable } from './rootfs-table.ts';
+import type { Snapshotter } from './snapshotter.ts';
+
+export type GarbageDeps = {
+  readonly table: ImageTable;
+  readonly rootfs: RootfsTable;
+  readonly content: ContentStore;
+  readonly snapshots: Snapshotter;
+};
+
+/** What a pull needs, of which some may be there already. */
+export type Lease = { readonly digests: readonly string[]; readonly chainIds: readonly string[] };
+
+/** Removes the blobs and snapshots that no image, no container and no pull has a use for. */
+export class Garbage {
+  readonly #deps: GarbageDeps;
+  readonly #leases = new Set<Lease>();
+  #pauses = 0;
+
+  constructor(deps: GarbageDeps) {
+    this.#deps = deps;
+  }
+
+  /** Nothing is collected until the returned value is disposed of. */
+  pause(): Disposable {
+    this.#pauses += 1;
+    return {
+      [Symbol.dispose]: () => {
+        this.#pauses -= 1;
+        this.collect();
+      },
+    };
+  }
+
+  /** Keeps what a pull needs, until the lease is returned. */
+  lease(lease: Lease): void {
+    this.#leases.add(lease);
+  }
+
+  giveBack(lease: Lease): void {
+    this.#leases.delete(lease);
+    this.collect();
+  }
+
+  /** From now on nothing is collected. */
+  close(): void {
+    this.#pauses += 1;
+  }
+
+  collect(): void {
+    if (this.#pauses > 0) return;
+    const { table, rootfs, content, snapshots } = this.#deps;
+    const leases = [...this.#leases];
+    const digests = table.blobs().map(({ digest }) => digest);
+    content.keepOnly(new Set([...digests, ...leases.flatMap((lease) => lease.digests)]));
+    const chainIds = table.list().flatMap((image) => image.chainIds);
+    const leased = leases.flatMap((lease) => lease.chainIds);
+    snapshots.keepOnly(new Set([...chainIds, ...rootfs.chainIds(), ...leased]));
+  }
+}

@@ -1,0 +1,148 @@
+import type { Mount } from '#linux/mount.ts';
+import { Fault } from '#errors/fault.ts';
+import type { Image } from './image.ts';
+import { Joined } from './joined.ts';
+import { closeParts, type ImageParts, type ImagesOptions, openParts } from './parts.ts';
+import { pullImage } from './pull.ts';
+import { formatReference, parseReference } from './reference.ts';
+import type { Credentials } from './registry/credentials.ts';
+import { stageCode, stageFault } from './stage-fault.ts';
+
+export type { Image } from './image.ts';
+export type { ImageConfig } from './image-config.ts';
+export type { ImagesOptions } from './parts.ts';
+export type { Credentials } from './registry/credentials.ts';
+
+/** The images of this node, and the root filesystems that containers make of them. */
+export type Images = {
+  /**
+   * Brings an image from its registry, which is asked in any case, or joins a pull of the same
+   * reference with the same credentials. A pull is aborted when all who wait for it have gone; then,
+   * as after any failure, no image is to be seen. An unreachable registry is `unavailable`, with a
+   * message that begins with `RegistryUnavailable: `, which kubelet knows.
+   */
+  pull(
+    reference: string,
+    options: { readonly credentials?: Credentials },
+    signal: AbortSignal,
+  ): Promise<Image>;
+  /** Sorted by name. Made anew only when something changes. */
+  list(): readonly Image[];
+  /** By tag, by digest, by name without tag, by id or the unambiguous beginning of one. */
+  find(reference: string): Image | undefined;
+  /** Removes an image with all of its names; what containers use of it stays until they go. */
+  remove(reference: string): Promise<void>;
+  usage(): Promise<{
+    readonly mountpoint: string;
+    readonly usedBytes: number;
+    readonly inodesUsed: number;
+  }>;
+  /** What to mount as a container's root; also keeps the image's layers. Idempotent. */
+  prepareRootfs(containerId: string, imageId: string): Promise<Mount>;
+  /** Gives up what prepareRootfs made, which must be mounted no more. Idempotent. */
+  releaseRootfs(containerId: string): Promise<void>;
+  /** The containers that have a root filesystem. */
+  rootfsOwners(): readonly string[];
+  close(): Promise<void>;
+};
+
+/**
+ * Opens the images in `root`, making what is missing. What an interrupted daemon left behind is out
+ * of sight when this returns, and deleted in the background.
+ */
+export async function openImages(options: ImagesOptions): Promise<Images> {
+  const parts = openParts(options);
+  const { table, rootfs, snapshots, content, garbage } = parts;
+  const pulls = new Joined<string, Image>();
+  await writeIndex(parts);
+  return {
+    pull: async (text, { credentials }, signal) => {
+      const reference = parseReference(text);
+      const { certsDirs, proxyEnvironment, registryIdleMs: idleTimeoutMs } = parts.options;
+      const access = { reference, credentials, certsDirs, proxyEnvironment, idleTimeoutMs };
+      const key = JSON.stringify([formatReference(reference), credentials]);
+      try {
+        return await pulls.run(key, (wanted) => pull(parts, access, wanted), signal);
+      } catch (cause) {
+        throw pullFault(text, cause);
+      }
+    },
+    list: () => table.list(),
+    find: (reference) => table.find(reference),
+    remove: async (reference) => {
+      const image = table.find(reference);
+      if (image === undefined) return;
+      table.delete(image.id);
+      garbage.collect();
+      await writeIndex(parts);
+    },
+    usage: async () => {
+      const [unpacked, packed] = [snapshots.usage(), content.usage()];
+      return {
+        mountpoint: parts.options.root,
+        usedBytes: unpacked.usedBytes + packed.usedBytes,
+        inodesUsed: unpacked.inodes + packed.inodes,
+      };
+    },
+    prepareRootfs: (containerId, imageId) => prepareRootfs(parts, containerId, imageId),
+    releaseRootfs: async (containerId) => {
+      snapshots.release(checkedId(containerId));
+      rootfs.delete(containerId);
+      garbage.collect();
+    },
+    rootfsOwners: () => rootfs.owners(),
+    close: async () => {
+      await Promise.all([pulls.close(), closeParts(parts)]);
+    },
+  };
+}
+
+async function pull(
+  parts: ImageParts,
+  access: Parameters<typeof pullImage>[1],
+  signal: AbortSignal,
+): Promise<Image> {
+  const image = await pullImage(parts, access, signal);
+  await writeIndex(parts);
+  parts.persister.soon();
+  return image;
+}
+
+/** The index is for others; the images are in the database. */
+async function writeIndex({ table, content, options }: ImageParts): Promise<void> {
+  try {
+    await content.writeIndex(table.targets());
+  } catch (error) {
+    options.log.warn({ error }, 'write the index of images');
+  }
+}
+
+function pullFault(reference: string, cause: unknown): Fault {
+  const code = stageCode(cause);
+  // kubelet shows its own reason for messages that begin so.
+  const prefix = code === 'unavailable' ? 'RegistryUnavailable: ' : '';
+  return new Fault(code, `${prefix}pull image "${reference}"`, { cause });
+}
+
+async function prepareRootfs(
+  { table, rootfs, snapshots }: ImageParts,
+  containerId: string,
+  imageId: string,
+): Promise<Mount> {
+  const image = table.find(imageId);
+  if (image === undefined) throw new Fault('not-found', `image "${imageId}" is not on this node`);
+  const act = `prepare the root filesystem of "${checkedId(containerId)}"`;
+  // Recorded first: it keeps the layers, and leads to what is made next.
+  const chainIds = rootfs.chainIdsOf(containerId, image.chainIds);
+  try {
+    return await snapshots.prepare(containerId, chainIds.at(-1));
+  } catch (cause) {
+    throw stageFault(act, cause);
+  }
+}
+
+/** Ids become names of directories. */
+function checkedId(containerId: string): string {
+  if (/^\w[\w.-]*$/.test(containerId)) return containerId;
+  throw new Fault('invalid-argument', `malformed container id "${containerId}"`);
+}

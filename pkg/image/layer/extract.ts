@@ -1,0 +1,231 @@
+import { constants, writeSync } from 'node:fs';
+import { stageFault } from '#image/stage-fault.ts';
+import {
+  check,
+  close,
+  lastError,
+  linkat,
+  mkdirat,
+  mknodat,
+  openat,
+  symlinkat,
+} from '#linux/libc.ts';
+import { applyAttributes, makeOpaque } from './attributes.ts';
+import type { ByteReader } from './bytes.ts';
+import { type TarEntry, tarEntries } from './tar.ts';
+import { malformed } from './tar-header.ts';
+import { cPath, existingAt, type Place, Tree } from './tree.ts';
+
+/** What an unpacked layer takes, and what it did not say. */
+export type Extracted = {
+  readonly usedBytes: number;
+  readonly inodes: number;
+  /**
+   * Directories that the layer uses without describing them; the root's path is empty. Their owner
+   * and mode are those of the layers below. Paths are bytes, held as latin1 text.
+   */
+  readonly implicitDirectories: readonly string[];
+};
+
+const fsBlockBytes = 4096;
+const whiteoutPrefix = '.wh.';
+const opaqueMarker = '.wh..wh..opq';
+const nodeTypes = { character: 0o020_000, block: 0o060_000, fifo: 0o010_000 };
+const O_CLOEXEC = 0o2_000_000;
+const newFile =
+  constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW | O_CLOEXEC;
+
+/**
+ * Unpacks a layer's archive into an empty directory, as overlayfs wants to find it: whiteouts become
+ * 0/0 character devices, and opaque directories get their attribute (image-spec/layer.md).
+ * The calling thread must have an empty umask. Throws with the entry's name when one is not to be
+ * had; what was unpacked before stays.
+ */
+export function extractLayer(reader: ByteReader, directory: string): Extracted {
+  using extraction = new Extraction(directory);
+  for (const entry of tarEntries(reader)) {
+    try {
+      extraction.add(entry, reader);
+    } catch (cause) {
+      throw stageFault(`extract "${Buffer.from(entry.name, 'latin1').toString()}"`, cause);
+    }
+  }
+  return extraction.finish();
+}
+
+class Extraction implements Disposable {
+  readonly #tree: Tree;
+  readonly #implicit = new Set<string>(['']);
+  /** Directories get their attributes last: all that is done in them changes their times. */
+  readonly #directories = new Map<string, TarEntry>();
+  #usedBytes = 0;
+  #inodes = 0;
+
+  constructor(directory: string) {
+    this.#tree = new Tree(directory, (path) => {
+      this.#implicit.add(path);
+      this.#count(fsBlockBytes);
+    });
+  }
+
+  add(entry: TarEntry, reader: ByteReader): void {
+    const path = cleanPath(entry.name);
+    const { directory, base } = split(path);
+    if (base.startsWith(whiteoutPrefix)) return this.#hide(directory, base);
+    switch (entry.type) {
+      case 'directory':
+        return this.#addDirectory(path, entry);
+      case 'file':
+        return this.#addFile(path, entry, reader);
+      case 'link':
+        return this.#addLink(path, cleanPath(entry.linkName));
+      case 'symlink':
+        return this.#addSymlink(path, entry);
+      case 'character':
+      case 'block':
+      case 'fifo':
+        return this.#addNode(path, entry, nodeTypes[entry.type]);
+    }
+  }
+
+  /** To be called once, after the last entry. */
+  finish(): Extracted {
+    for (const [path, entry] of this.#directories) {
+      applyAttributes(this.#tree.find(path), entry, { hasMode: true });
+    }
+    return {
+      usedBytes: this.#usedBytes,
+      inodes: this.#inodes,
+      implicitDirectories: [...this.#implicit],
+    };
+  }
+
+  [Symbol.dispose](): void {
+    this.#tree[Symbol.dispose]();
+  }
+
+  #count(bytes: number): void {
+    this.#inodes += 1;
+    this.#usedBytes += Math.ceil(bytes / fsBlockBytes) * fsBlockBytes;
+  }
+
+  #addDirectory(path: string, entry: TarEntry): void {
+    if (path !== '') this.#makeDirectory(path);
+    this.#implicit.delete(path);
+    this.#directories.set(path, entry);
+  }
+
+  #makeDirectory(path: string): void {
+    const place = this.#tree.reach(path);
+    const existing = existingAt(place);
+    if (existing === 'directory') return;
+    const isOpaque = existing === 'whiteout';
+    this.#create(path, 'mkdirat', ({ parent, base }) => mkdirat(parent, cPath(base), 0o755));
+    this.#count(fsBlockBytes);
+    if (isOpaque) makeOpaque(this.#tree.find(path));
+  }
+
+  #addFile(path: string, entry: TarEntry, reader: ByteReader): void {
+    const fd = this.#create(path, 'openat', ({ parent, base }) =>
+      openat(parent, cPath(base), newFile, entry.mode & 0o777),
+    );
+    try {
+      reader.pass(entry.sizeBytes, (piece) => writeAll(fd, piece));
+    } finally {
+      close(fd);
+    }
+    this.#count(entry.sizeBytes);
+    this.#describe(path, entry);
+  }
+
+  #addLink(path: string, target: string): void {
+    if (path === target) return;
+    this.#create(path, 'linkat', ({ parent, base }) => {
+      const from = this.#tree.find(target);
+      return linkat(from.parent, cPath(from.base), parent, cPath(base), 0);
+    });
+  }
+
+  #addSymlink(path: string, entry: TarEntry): void {
+    this.#create(path, 'symlinkat', ({ parent, base }) =>
+      symlinkat(cPath(entry.linkName), parent, cPath(base)),
+    );
+    this.#count(0);
+    applyAttributes(this.#tree.find(path), entry, { hasMode: false });
+  }
+
+  #addNode(path: string, entry: TarEntry, type: number): void {
+    const mode = type | (entry.mode & 0o777);
+    this.#create(path, 'mknodat', ({ parent, base }) =>
+      mknodat(parent, cPath(base), mode, deviceNumber(entry.device)),
+    );
+    this.#count(0);
+    this.#describe(path, entry);
+  }
+
+  /** Files and nodes are made with their mode; only a change of owner takes special bits away. */
+  #describe(path: string, entry: TarEntry): void {
+    applyAttributes(this.#tree.find(path), entry, { hasMode: (entry.mode & 0o7000) !== 0 });
+  }
+
+  /** Makes an entry, in the stead of an earlier one of that name; returns what `make` returned. */
+  #create(path: string, syscall: string, make: (place: Place) => number): number {
+    const made = make(this.#tree.reach(path));
+    if (made >= 0 || lastError() !== 'EEXIST') return check(made, syscall, path);
+    for (const known of [this.#directories, this.#implicit]) {
+      for (const key of known.keys()) {
+        if (key === path || key.startsWith(`${path}/`)) known.delete(key);
+      }
+    }
+    return check(make(this.#tree.clear(path)), syscall, path);
+  }
+
+  /**
+   * Applies a whiteout, which hides what lower layers have, never what this one has: of a directory
+   * of this layer, it hides what would show through.
+   */
+  #hide(directory: string, marker: string): void {
+    if (marker === opaqueMarker) {
+      // Reached as the parent of the marker, so that it is made if it is missing.
+      this.#tree.reach(join(directory, marker));
+      return makeOpaque(this.#tree.find(directory));
+    }
+    // Other names of this kind are aufs's own bookkeeping.
+    if (marker.startsWith(whiteoutPrefix + whiteoutPrefix)) return;
+    const hidden = marker.slice(whiteoutPrefix.length);
+    if (['', '.', '..'].includes(hidden)) throw malformed(`a whiteout of "${hidden}"`);
+    const place = this.#tree.reach(join(directory, hidden));
+    const made = mknodat(place.parent, cPath(place.base), nodeTypes.character, 0);
+    if (made >= 0) this.#count(0);
+    else if (lastError() !== 'EEXIST') check(made, 'mknodat', hidden);
+    else if (existingAt(place) === 'directory') makeOpaque(place);
+  }
+}
+
+function writeAll(fd: number, bytes: Uint8Array): void {
+  for (let written = 0; written < bytes.length;) written += writeSync(fd, bytes, written);
+}
+
+/** A path below the root without `.` and `..`, which cannot leave the root; the root's is empty. */
+function cleanPath(name: string): string {
+  const parts: string[] = [];
+  for (const part of name.split('/')) {
+    if (part === '..') parts.pop();
+    else if (part !== '' && part !== '.') parts.push(part);
+  }
+  return parts.join('/');
+}
+
+function split(path: string): { directory: string; base: string } {
+  const slash = path.lastIndexOf('/');
+  return { directory: path.slice(0, Math.max(slash, 0)), base: path.slice(slash + 1) };
+}
+
+function join(directory: string, base: string): string {
+  return directory === '' ? base : `${directory}/${base}`;
+}
+
+/** As the kernel packs it: 12 bits of major between 8 low and 12 high bits of minor. */
+function deviceNumber({ major, minor }: TarEntry['device']): number {
+  return ((minor & 0xff) | ((major & 0xfff) << 8) | ((minor & 0xf_ff00) << 12)) >>> 0;
+}

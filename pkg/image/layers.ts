@@ -1,0 +1,115 @@
+import { allOrStop } from './all-or-stop.ts';
+import type { BlobSource, Downloads } from './downloads.ts';
+import { Joined } from './joined.ts';
+import type { LayerCalls } from './layer/layer-worker.ts';
+import type { Extracted } from './layer/extract.ts';
+import type { Limit } from './limit.ts';
+import type { RegistryAccess } from './registry/fetch-worker.ts';
+import type { PlannedLayer } from './registry/resolve.ts';
+import type { Snapshotter } from './snapshotter.ts';
+import { untilAborted } from './until-aborted.ts';
+import type { WorkerPool } from './worker/worker-pool.ts';
+
+export type LayersDeps = {
+  readonly downloads: Downloads;
+  readonly snapshots: Snapshotter;
+  readonly unpackers: WorkerPool<LayerCalls>;
+};
+
+/** The layers of one image, the lowest first, and how many may be worked on at a time. */
+export type LayerStack = {
+  readonly layers: readonly StackedLayer[];
+  readonly access: RegistryAccess;
+  readonly fetching: Limit;
+  readonly unpacking: Limit;
+};
+
+export type StackedLayer = PlannedLayer & { readonly chainId: string };
+
+/** Fetches and unpacks layers, each once, however many pulls need it. */
+export class Layers {
+  readonly #deps: LayersDeps;
+  readonly #running = new Joined<string, void>();
+
+  constructor(deps: LayersDeps) {
+    this.#deps = deps;
+  }
+
+  /** Has the blobs and the snapshots of all layers when it resolves. */
+  async ensure(stack: LayerStack, signal: AbortSignal): Promise<void> {
+    const jobs = stack.layers.map(
+      (_, index) => (wanted: AbortSignal) => this.#ensureLayer(stack, index, wanted),
+    );
+    await allOrStop(jobs, signal);
+  }
+
+  /** Ends all work; resolves when nothing is written any more. */
+  close(): Promise<void> {
+    return this.#running.close();
+  }
+
+  async #ensureLayer(stack: LayerStack, index: number, signal: AbortSignal): Promise<void> {
+    const layer = stack.layers[index];
+    if (layer === undefined) return;
+    if (this.#deps.snapshots.has(layer.chainId)) {
+      await this.#deps.downloads.fetch(sourceOf(stack, layer), signal);
+    } else {
+      const make = (wanted: AbortSignal) => this.#makeLayer(stack, index, wanted);
+      await this.#running.run(layer.chainId, make, signal);
+    }
+  }
+
+  async #makeLayer(stack: LayerStack, index: number, signal: AbortSignal): Promise<void> {
+    const { snapshots } = this.#deps;
+    const layer = stack.layers[index];
+    if (layer === undefined) return;
+    const directory = await snapshots.begin();
+    try {
+      const extracted = await this.#unpack(stack, { layer, directory }, signal);
+      // Its own signal: the pull that started this may have gone, and have let go of the layer below.
+      await this.#ensureLayer(stack, index - 1, signal);
+      const parent = stack.layers[index - 1]?.chainId;
+      await this.#inherit(directory, { extracted, parent }, signal);
+      const { usedBytes, inodes } = extracted;
+      snapshots.commit(directory, { chainId: layer.chainId, parent, usage: { usedBytes, inodes } });
+    } catch (error) {
+      snapshots.abandon(directory);
+      throw error;
+    }
+  }
+
+  /** Unpacks a layer while it arrives. */
+  async #unpack(
+    stack: LayerStack,
+    { layer, directory }: { readonly layer: StackedLayer; readonly directory: string },
+    signal: AbortSignal,
+  ): Promise<Extracted> {
+    await using blob = await this.#deps.downloads.open(sourceOf(stack, layer), signal);
+    const { fd, progress, stored } = blob;
+    const { diffId } = layer;
+    const extracted = Promise.withResolvers<Extracted>();
+    const unpack = async (wanted: AbortSignal): Promise<void> => {
+      using _slot = await stack.unpacking.hold();
+      const request = { fd, progress, directory, diffId };
+      extracted.resolve(await this.#deps.unpackers.call('unpack', request, wanted));
+    };
+    await allOrStop([unpack, (wanted) => untilAborted(stored, wanted)], signal);
+    return extracted.promise;
+  }
+
+  /** The lowest layer has nobody to inherit from. */
+  async #inherit(
+    directory: string,
+    { extracted, parent }: { readonly extracted: Extracted; readonly parent: string | undefined },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const paths = extracted.implicitDirectories;
+    if (parent === undefined || paths.length === 0) return;
+    const lowers = this.#deps.snapshots.directoriesOf(parent);
+    await this.#deps.unpackers.call('inherit', { directory, paths, lowers }, signal);
+  }
+}
+
+function sourceOf({ access, fetching }: LayerStack, { blob }: PlannedLayer): BlobSource {
+  return { access, blob, limit: fetching };
+}

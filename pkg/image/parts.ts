@@ -1,0 +1,123 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Log } from '#log/log.ts';
+import type { Database } from '#store/database.ts';
+import { ContentStore } from './content-store.ts';
+import { Downloads } from './downloads.ts';
+import { Garbage } from './garbage.ts';
+import { ImageTable } from './image-table.ts';
+import type { LayerCalls } from './layer/layer-worker.ts';
+import { Layers } from './layers.ts';
+import { OverlaySnapshotter } from './overlay.ts';
+import { Persister } from './persister.ts';
+import type { FetchCalls } from './registry/fetch-worker.ts';
+import { RootfsTable } from './rootfs-table.ts';
+import type { Snapshotter } from './snapshotter.ts';
+import { Trash } from './trash.ts';
+import { WorkerPool } from './worker/worker-pool.ts';
+
+export type ImagesOptions = {
+  /** The directory for all of it; of this package in it: content, snapshots, containers, trash. */
+  readonly root: string;
+  /** Where registries are configured, as for containerd: `<dir>/<host>/hosts.toml`. */
+  readonly certsDirs: readonly string[];
+  readonly database: Database;
+  readonly log: Log;
+  /** `HTTPS_PROXY`, `NO_PROXY` and their kin. */
+  readonly proxyEnvironment?: Readonly<Record<string, string>>;
+  /** Threads end after so long without work. */
+  readonly workerIdleMs?: number;
+  /** A registry that sends nothing for so long is given up. */
+  readonly registryIdleMs?: number;
+  /** How long what a failed pull has brought is kept for the next try. */
+  readonly retryGraceMs?: number;
+};
+
+/** What the package consists of, put together. */
+export type ImageParts = {
+  readonly options: Required<ImagesOptions>;
+  readonly table: ImageTable;
+  readonly rootfs: RootfsTable;
+  readonly content: ContentStore;
+  readonly snapshots: Snapshotter;
+  readonly garbage: Garbage;
+  readonly trash: Trash;
+  readonly persister: Persister;
+  readonly fetchers: WorkerPool<FetchCalls>;
+  readonly unpackers: WorkerPool<LayerCalls>;
+  readonly downloads: Downloads;
+  readonly layers: Layers;
+};
+
+const defaults = {
+  proxyEnvironment: {},
+  workerIdleMs: 10_000,
+  registryIdleMs: 60_000,
+  retryGraceMs: 600_000,
+};
+
+/** One thread waits for the network; it seldom has enough to do for a second one. */
+const maxFetchCalls = 64;
+/** For all images together. Those that wait for a slow registry cost memory only. */
+const maxUnpackers = 8;
+
+/** Opens all parts, and moves what an interrupted daemon left behind out of the way. */
+export function openParts(given: ImagesOptions): ImageParts {
+  const options = { ...defaults, ...given };
+  const { root, database, log, workerIdleMs } = options;
+  const trash = new Trash(join(root, 'trash'), { log, workerIdleMs });
+  const content = new ContentStore(join(root, 'content'), trash);
+  const fetchers = new WorkerPool<FetchCalls>({
+    script: new URL('registry/fetch-worker.ts', import.meta.url),
+    maxWorkers: 1,
+    callsPerWorker: maxFetchCalls,
+    idleMs: workerIdleMs,
+  });
+  const unpackers = new WorkerPool<LayerCalls>({
+    script: new URL('layer/layer-worker.ts', import.meta.url),
+    maxWorkers: maxUnpackers,
+    callsPerWorker: 1,
+    idleMs: workerIdleMs,
+  });
+  const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  const sync = (directory: string, signal: AbortSignal) =>
+    unpackers.call('sync', directory, signal);
+  const snapshots = new OverlaySnapshotter({ root, database, log, trash, bootId, sync });
+  const table = new ImageTable(database, log);
+  const rootfs = new RootfsTable(database, log);
+  forgetIncomplete(table, snapshots, log);
+  const garbage = new Garbage({ table, rootfs, content, snapshots });
+  content.learnSizes(table.blobs());
+  garbage.collect();
+  snapshots.keepOnlyContainers(new Set(rootfs.owners()));
+  const downloads = new Downloads(content, fetchers);
+  const layers = new Layers({ downloads, snapshots, unpackers });
+  const persister = new Persister(snapshots, log);
+  const stores = { table, rootfs, content, snapshots, garbage, trash, persister };
+  return { options, ...stores, fetchers, unpackers, downloads, layers };
+}
+
+/** Ends all threads, and all work on images; what is unfinished is for the next start to clear away. */
+export async function closeParts(parts: ImageParts): Promise<void> {
+  parts.garbage.close();
+  await Promise.all([
+    parts.persister.close(),
+    parts.layers.close(),
+    parts.downloads.close(),
+    parts.fetchers.close(),
+    parts.unpackers.close(),
+    parts.trash.close(),
+  ]);
+}
+
+/** A power cut may have taken layers of an image; it has to be pulled again. */
+function forgetIncomplete(table: ImageTable, snapshots: Snapshotter, log: Log): void {
+  for (const { id, repoTags, chainIds } of table.list()) {
+    if (chainIds.every((chainId) => snapshots.has(chainId))) continue;
+    table.delete(id);
+    log.warn(
+      { image: id, repoTags },
+      'the image is gone: the machine stopped before it was on the disk',
+    );
+  }
+}

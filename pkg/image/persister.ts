@@ -1,0 +1,42 @@
+import type { Log } from '#log/log.ts';
+import type { Snapshotter } from './snapshotter.ts';
+
+/** By then the kernel has written most of a new image on its own, and containers have started. */
+const delayMs = 30_000;
+
+/** Has new snapshots written to the disk for certain, when nobody waits for the disk. */
+export class Persister {
+  readonly #snapshots: Snapshotter;
+  readonly #log: Log;
+  readonly #closing = new AbortController();
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(snapshots: Snapshotter, log: Log) {
+    this.#snapshots = snapshots;
+    this.#log = log;
+  }
+
+  soon(): void {
+    this.#timer ??= setTimeout(() => this.#start(), delayMs).unref();
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#closing.abort();
+    await this.#running;
+  }
+
+  #start(): void {
+    this.#timer = undefined;
+    this.#running = this.#running.then(() => this.#persist());
+  }
+
+  async #persist(): Promise<void> {
+    try {
+      await this.#snapshots.persist(this.#closing.signal);
+    } catch (error) {
+      if (!this.#closing.signal.aborted) this.#log.warn({ error }, 'sync the snapshots');
+    }
+  }
+}

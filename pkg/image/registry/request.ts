@@ -1,0 +1,123 @@
+import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import type { Endpoint } from './endpoint.ts';
+import { unreachable } from './unreachable.ts';
+import { systemAuthorities } from './trust.ts';
+
+/** How one server is reached. Connections are kept for the next request, for a while. */
+export type Connections = {
+  readonly http: HttpAgent;
+  readonly https: HttpsAgent;
+  readonly dialTimeoutMs: number;
+  /** A server that sends nothing for so long is given up. */
+  readonly idleTimeoutMs: number;
+};
+
+export type HttpRequest = {
+  readonly method?: 'GET' | 'HEAD' | 'POST';
+  readonly url: string;
+  readonly headers?: Readonly<Record<string, string | readonly string[]>>;
+  readonly body?: string;
+};
+
+export type ConnectOptions = {
+  readonly idleTimeoutMs: number;
+  /** `HTTPS_PROXY` and its kin; none of our own environment is looked at. */
+  readonly proxyEnvironment: Readonly<Record<string, string>>;
+};
+
+export function connectionsTo(endpoint: Endpoint, options: ConnectOptions): Connections {
+  const { skipVerify, authorities, client } = endpoint.tls;
+  const { idleTimeoutMs, proxyEnvironment } = options;
+  const shared = { keepAlive: true, timeout: idleTimeoutMs, proxyEnv: proxyEnvironment };
+  const http = new HttpAgent(shared);
+  const https = new HttpsAgent({
+    ...shared,
+    ca: [...systemAuthorities(), ...authorities],
+    cert: client.map(({ certificate }) => certificate),
+    key: client.map(({ key }) => key),
+    rejectUnauthorized: !skipVerify,
+  });
+  return { http, https, dialTimeoutMs: endpoint.dialTimeoutMs, idleTimeoutMs };
+}
+
+const maxRedirects = 10;
+
+/**
+ * Sends a request and follows redirects; returns the answer, whatever its status. Another host than
+ * the one asked first sees neither credentials nor configured headers.
+ * Throws `unavailable`, naming the host and telling why it cannot be talked to.
+ */
+export async function send(
+  connections: Connections,
+  wanted: HttpRequest,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
+  let request = wanted;
+  for (let redirects = 0; ; redirects++) {
+    const response = await sendOnce(connections, request, signal);
+    const target = redirectOf(response, request);
+    if (target === undefined || redirects === maxRedirects) return response;
+    response.resume();
+    request = { ...request, url: target.href, headers: headersFor(target, request) };
+  }
+}
+
+const redirectStatuses = [301, 302, 303, 307, 308];
+const publicHeaders = ['accept', 'range'];
+
+function redirectOf(response: IncomingMessage, { url, method }: HttpRequest): URL | undefined {
+  const { location } = response.headers;
+  const isRedirect = redirectStatuses.includes(response.statusCode ?? 0) && method !== 'POST';
+  return isRedirect && location !== undefined && URL.canParse(location, url)
+    ? new URL(location, url)
+    : undefined;
+}
+
+function headersFor(target: URL, { url, headers = {} }: HttpRequest): HttpRequest['headers'] & {} {
+  if (target.origin === new URL(url).origin) return headers;
+  return Object.fromEntries(
+    Object.entries(headers).filter(([name]) => publicHeaders.includes(name.toLowerCase())),
+  );
+}
+
+async function sendOnce(
+  connections: Connections,
+  { method = 'GET', url, headers, body }: HttpRequest,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
+  const isTls = url.startsWith('https:');
+  const options = { method, headers: { 'user-agent': 'gantry', ...headers }, signal };
+  const request = isTls
+    ? httpsRequest(url, { ...options, agent: connections.https })
+    : httpRequest(url, { ...options, agent: connections.http });
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  const giveUp = (ms: number) => () => request.destroy(new Error(`nothing heard for ${ms} ms`));
+  const { dialTimeoutMs, idleTimeoutMs } = connections;
+  const dialing = setTimeout(giveUp(dialTimeoutMs), dialTimeoutMs);
+  request.on('socket', (socket) => {
+    if (socket.connecting) socket.once('connect', () => clearTimeout(dialing));
+    else clearTimeout(dialing);
+  });
+  request.setTimeout(idleTimeoutMs, giveUp(idleTimeoutMs));
+  request.on('response', resolve).on('error', reject).end(body);
+  try {
+    return await promise;
+  } catch (cause) {
+    throw signal.aborted ? cause : unreachable(url, cause);
+  } finally {
+    clearTimeout(dialing);
+  }
+}
+
+/** Reads a small answer whole; throws when it is larger than allowed, or breaks off. */
+export async function readBody(response: IncomingMessage, maxBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length > maxBytes) throw new Error(`the answer is larger than ${maxBytes} bytes`);
+  }
+  return Buffer.concat(chunks);
+}

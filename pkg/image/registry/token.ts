@@ -1,0 +1,81 @@
+import * as v from 'valibot';
+import { Fault } from '#errors/fault.ts';
+import type { Challenge } from './challenge.ts';
+import type { Credentials, Password } from './credentials.ts';
+import { checkStatus } from './status.ts';
+import { type Connections, readBody, send } from './request.ts';
+
+const maxTokenBytes = 1 << 20;
+const tokenAnswer = v.object({
+  token: v.optional(v.string()),
+  access_token: v.optional(v.string()),
+});
+
+export type Applicant = {
+  readonly connections: Connections;
+  /** What we want to do, such as `repository:library/busybox:pull`. */
+  readonly scope: string;
+  readonly credentials: Credentials | undefined;
+};
+
+/**
+ * The Authorization header that meets one of a registry's challenges, or nothing when none can be
+ * met. https://distribution.github.io/distribution/spec/auth/token/ and …/oauth/
+ */
+export async function authorizationFor(
+  challenges: readonly Challenge[],
+  applicant: Applicant,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  for (const challenge of challenges) {
+    if (challenge.scheme === 'bearer') {
+      return `Bearer ${await fetchToken(challenge, applicant, signal)}`;
+    }
+    const { credentials } = applicant;
+    if (credentials && 'password' in credentials) return basic(credentials);
+  }
+  return undefined;
+}
+
+function basic({ username, password }: Password): string {
+  return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+}
+
+async function fetchToken(
+  challenge: Extract<Challenge, { scheme: 'bearer' }>,
+  { connections, scope, credentials }: Applicant,
+  signal: AbortSignal,
+): Promise<string> {
+  const wanted = { scope: challenge.scope ?? scope, service: challenge.service };
+  const request =
+    credentials && 'identityToken' in credentials
+      ? exchange(challenge.realm, wanted, credentials.identityToken)
+      : ask(challenge.realm, wanted, credentials);
+  const response = await send(connections, request, signal);
+  await checkStatus(response, `token server "${new URL(challenge.realm).host}"`);
+  const answer = v.parse(tokenAnswer, JSON.parse(String(await readBody(response, maxTokenBytes))));
+  const token = answer.token ?? answer.access_token;
+  if (!token) throw new Fault('unauthenticated', `token server "${challenge.realm}" gave no token`);
+  return token;
+}
+
+type Wanted = { readonly scope: string; readonly service: string | undefined };
+
+function ask(realm: string, { scope, service }: Wanted, password: Password | undefined) {
+  const url = new URL(realm);
+  url.searchParams.set('scope', scope);
+  if (service !== undefined) url.searchParams.set('service', service);
+  return { url: url.href, headers: password ? { authorization: basic(password) } : {} };
+}
+
+function exchange(realm: string, { scope, service }: Wanted, refreshToken: string) {
+  const form = new URLSearchParams({
+    grant_type: 'refresh_token',
+    client_id: 'gantry',
+    refresh_token: refreshToken,
+    scope,
+    ...(service === undefined ? {} : { service }),
+  });
+  const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+  return { method: 'POST', url: realm, headers, body: String(form) } as const;
+}
