@@ -63,7 +63,7 @@ function shape<Required, Optional>(
     const fields = parsers
       .filter(([name]) => name in required || !isAbsent(source[name]))
       .map(([name, parse]) => [name, parse(source[name], join(field, name))]);
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- each field went through its parser
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- every field is parsed
     return Object.fromEntries(fields) as Required & Partial<Optional>;
   };
 }

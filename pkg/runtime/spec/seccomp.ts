@@ -19,7 +19,7 @@ const maxProfileBytes = 4 << 20;
  */
 const socketRules = [
   // The kernel reads 32 bits of the family, a filter compares 64: "greater than 40" would let
-  // AF_VSOCK through with a bit set above these. So the families after it, up to AF_MCTP, are listed.
+  // AF_VSOCK through with a bit set above these. So the later families, up to AF_MCTP, are listed.
   allowWhen('socket', { index: 0, op: 'SCMP_CMP_LT', value: 38 }),
   ...[39, 41, 42, 43, 44, 45].map((value) =>
     allowWhen('socket', { index: 0, op: 'SCMP_CMP_EQ', value }),
@@ -35,8 +35,8 @@ const personalityRules = [0x0, 0x8, 0x20000, 0x20008, 0xffffffff].map((value) =>
 const namespaceFlags = 0x7e020000;
 
 /**
- * The RuntimeDefault profile of a container with these capabilities in its bounding set. It does what
- * containerd's does, except that it refuses address families that the kernel has not got.
+ * The RuntimeDefault profile of a container with these capabilities in its bounding set. It does
+ * what containerd's does, except that it refuses address families that the kernel has not got.
  */
 export function defaultSeccomp(
   capabilities: readonly string[],
@@ -60,8 +60,8 @@ export function defaultSeccomp(
 }
 
 /**
- * The localhost profile in this file: JSON of the OCI form, at an absolute path, as kubelet passes it.
- * What cannot be had or used is an `invalid-argument` that names the path, and the field beneath.
+ * The localhost profile in this file: JSON of the OCI form, at an absolute path, as kubelet passes
+ * it. Any failure is an `invalid-argument` that names the path, caused by one that names the field.
  */
 export function loadSeccompProfile(path: string): LinuxSeccomp {
   try {
@@ -75,15 +75,9 @@ export function loadSeccompProfile(path: string): LinuxSeccomp {
 function cloneRules(architecture: NodeJS.Architecture): LinuxSyscall[] {
   // s390 has clone(2)'s first two arguments the other way round.
   const index = architecture === 's390x' ? 1 : 0;
-  const withoutFlags = {
-    index,
-    op: 'SCMP_CMP_MASKED_EQ',
-    value: namespaceFlags,
-    valueTwo: 0,
-  } as const;
   return [
-    allowWhen('clone', withoutFlags),
-    // A filter cannot see clone3's flags, which are in memory. ENOSYS makes libc fall back on clone.
+    allowWhen('clone', { index, op: 'SCMP_CMP_MASKED_EQ', value: namespaceFlags, valueTwo: 0 }),
+    // A filter cannot see clone3's flags, which are in memory: at ENOSYS libc falls back on clone.
     { names: ['clone3'], action: 'SCMP_ACT_ERRNO', errnoRet: systemConstants.errno.ENOSYS },
   ];
 }
