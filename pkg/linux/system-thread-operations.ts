@@ -2,13 +2,7 @@ import { makeNamespaces, type NamespaceRequest, unpin } from './namespace-create
 import type { HomeNamespaces } from './namespace-home.ts';
 import { switchOn } from './namespace-sysctl.ts';
 import { listAddresses } from './netlink/address.ts';
-import {
-  type Bridge,
-  deleteLinks,
-  ensureBridge,
-  rejoinBridge,
-  stopLink,
-} from './netlink/bridge.ts';
+import { type Bridge, deleteLinks, ensureBridge, joinBridge, stopLink } from './netlink/bridge.ts';
 import { listLinks } from './netlink/link.ts';
 import { connectPod, type PodLink } from './netlink/pod-link.ts';
 import { listRoutes } from './netlink/route.ts';
@@ -25,7 +19,7 @@ export function createOperations(home: HomeNamespaces, host: NetlinkSocket) {
     removeNamespace: (path: string) => unpin(path),
     switchOn: (sysctlPath: string) => switchOn(sysctlPath),
     ensureBridge: (bridge: Bridge) => ensureBridge(host, bridge),
-    rejoinBridge: (ports: Parameters<typeof rejoinBridge>[1]) => rejoinBridge(host, ports),
+    joinBridge: (ports: Parameters<typeof joinBridge>[1]) => joinBridge(host, ports),
     connectPod: (pod: PodLink) => connectPod(home, host, pod),
     stopLink: (link: string) => stopLink(host, link),
     deleteLinks: (links: readonly string[]) => deleteLinks(host, links),

@@ -1,6 +1,7 @@
 import { describe } from '#errors/fault.ts';
 import type { SystemThread } from '#linux/system-thread.ts';
 import type { Log } from '#log/log.ts';
+import { KeyedLock } from '#store/keyed-lock.ts';
 import type { AddressBook } from './address-book.ts';
 import type { Holding } from './address-table.ts';
 import { outwardMtu, refuseOverlap } from './host-network.ts';
@@ -28,13 +29,15 @@ export type Readiness =
   | { readonly ready: false; readonly reason: string; readonly message: string };
 
 /** What pods find once the bridge is there. */
-export type Made = { readonly mtu: number };
+export type Made = { readonly bridgeIndex: number; readonly mtu: number };
 
 /** The host's side of the network: the bridge, forwarding, and the rules. Made when first needed. */
 export class PodBridge {
   readonly #config: BridgeConfig;
   readonly #deps: BridgeDeps;
   readonly #rules: NetworkRules;
+  /** A change holds it from when it reads the book until the kernel has the rules. */
+  readonly #ruleChanges = new KeyedLock<'rules'>();
   #making: Promise<Made> | undefined;
   #probing: Promise<void> | undefined;
   #readiness: Readiness = { ready: true };
@@ -77,14 +80,20 @@ export class PodBridge {
   /** Leads the pod's host ports to it. */
   async openPorts(holding: Holding): Promise<void> {
     if (holding.ports.length === 0) return;
+    using _held = await this.#ruleChanges.hold('rules');
     await this.#change(openPorts(this.#rules, holding), this.#deps.book.all());
     await this.#routeLoopback();
   }
 
-  async closePorts(holding: Holding): Promise<void> {
-    if (holding.ports.length === 0) return;
-    const others = this.#deps.book.all().filter(({ id }) => id !== holding.id);
+  /** Closes the pod's host ports, and gives back all that it holds. */
+  async release(holding: Holding): Promise<void> {
+    const { book } = this.#deps;
+    if (holding.ports.length === 0) return book.release(holding.id);
+    using _held = await this.#ruleChanges.hold('rules');
+    const others = book.all().filter(({ id }) => id !== holding.id);
     await this.#change(closePorts(this.#rules, holding), others);
+    // Still under the lock: a table made after it must not open them again.
+    book.release(holding.id);
   }
 
   /** Takes away the bridge, if it is one of ours, and the rules. */
@@ -116,12 +125,11 @@ export class PodBridge {
   async #make(): Promise<Made> {
     try {
       const mtu = await this.#stage('SubnetUnusable', () => this.#inspectHost());
-      await this.#stage('BridgeUnusable', () => this.#makeBridge(mtu));
-      await this.#stage('NftablesUnusable', () => this.#deps.nft.apply(this.#wholeTable()));
-      if (this.#deps.book.all().some(({ ports }) => ports.length > 0)) await this.#routeLoopback();
+      const bridgeIndex = await this.#stage('BridgeUnusable', () => this.#makeBridge(mtu));
+      await this.#stage('NftablesUnusable', () => this.#makeTable());
       this.#readiness = { ready: true };
       await this.#warnOfFirewalls();
-      return { mtu };
+      return { bridgeIndex, mtu };
     } catch (error) {
       this.#making = undefined;
       throw error;
@@ -135,20 +143,28 @@ export class PodBridge {
     return this.#config.mtu ?? outwardMtu(host);
   }
 
-  async #makeBridge(mtu: number): Promise<void> {
+  /** Returns its index. */
+  async #makeBridge(mtu: number): Promise<number> {
     const { thread, book } = this.#deps;
     const { bridge, subnet } = this.#config;
-    const { isNew } = await thread.run('ensureBridge', {
+    const { index: bridgeIndex } = await thread.run('ensureBridge', {
       name: bridge,
       mac: this.#mac,
       mtu,
       address: gatewayOf(subnet),
       prefixLength: subnet.prefixLength,
     });
-    // Somebody deleted it while pods were on it.
+    // Somebody may have deleted it while pods were on it.
     const links = book.all().map(({ place }) => place.hostInterface);
-    if (isNew && links.length > 0) await thread.run('rejoinBridge', { bridge, links });
+    await thread.run('joinBridge', { bridgeIndex, links });
     await thread.run('switchOn', 'net/ipv4/ip_forward');
+    return bridgeIndex;
+  }
+
+  async #makeTable(): Promise<void> {
+    using _held = await this.#ruleChanges.hold('rules');
+    await this.#deps.nft.apply(this.#wholeTable());
+    if (this.#deps.book.all().some(({ ports }) => ports.length > 0)) await this.#routeLoopback();
   }
 
   /** Applies a small change, or when that is refused (somebody flushed the rules) all of the table. */

@@ -72,10 +72,11 @@ function open(change: Partial<NetworkConfig> = {}, nft = 'nft'): Promise<PodNetw
 
 async function connectOutside(): Promise<void> {
   const bridge = { name: 'world0', mac: '02:00:00:00:00:01', mtu: outsideMtu };
-  await thread.run('ensureBridge', { ...bridge, address: hostOutside, prefixLength: 24 });
+  const world = { ...bridge, address: hostOutside, prefixLength: 24 };
+  const { index: bridgeIndex } = await thread.run('ensureBridge', world);
   await createNamespaces(thread, { net: netns('outside') });
   await thread.run('connectPod', {
-    bridge: 'world0',
+    bridgeIndex,
     netnsPath: netns('outside'),
     hostInterface: 'world1',
     interfaceName: 'eth0',

@@ -112,17 +112,17 @@ async function addPod(parts: Parts, pod: PodToAdd): Promise<PodAddress> {
 
 /** Makes the bridge again when somebody deleted it. */
 async function connect(
-  { thread, bridge, bridgeName }: Parts,
+  { thread, bridge }: Parts,
   place: PodAddress & { readonly netnsPath: string },
   made: Promise<Made>,
 ): Promise<void> {
-  const link = { bridge: bridgeName, ...place };
+  const { bridgeIndex } = await made;
   try {
-    await thread.run('connectPod', link);
+    await thread.run('connectPod', { ...place, bridgeIndex });
   } catch (error) {
     if (faultCode(error) !== 'not-found') throw error;
-    await bridge.remake(made);
-    await thread.run('connectPod', link);
+    const anew = await bridge.remake(made);
+    await thread.run('connectPod', { ...place, bridgeIndex: anew.bridgeIndex });
   }
 }
 
@@ -133,8 +133,7 @@ async function removePod({ thread, book, bridge, locks }: Parts, id: string): Pr
   try {
     // The kernel may keep the pair for a while yet; whoever gets the address next must not notice.
     await thread.run('stopLink', holding.place.hostInterface);
-    await bridge.closePorts(holding);
-    book.release(id);
+    await bridge.release(holding);
   } catch (cause) {
     throw new Fault(faultCode(cause), `take pod "${id}" off the network`, { cause });
   }

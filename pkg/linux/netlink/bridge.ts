@@ -5,7 +5,7 @@ import {
   configurePort,
   deleteLink,
   setDown,
-  joinBridge,
+  becomePort,
   newBridge,
   setUp,
 } from './link-request.ts';
@@ -20,8 +20,8 @@ export type Bridge = {
   readonly prefixLength: number;
 };
 
-/** Makes sure that the bridge is there, up and with its address. Says whether it had to be made. */
-export function ensureBridge(host: NetlinkSocket, bridge: Bridge): { readonly isNew: boolean } {
+/** Makes sure that the bridge is there, up and with its address. Returns its index. */
+export function ensureBridge(host: NetlinkSocket, bridge: Bridge): { readonly index: number } {
   const { name, address, prefixLength } = bridge;
   const existing = findLink(host, name);
   if (existing === undefined) host.request(newBridge(bridge));
@@ -30,17 +30,16 @@ export function ensureBridge(host: NetlinkSocket, bridge: Bridge): { readonly is
     throw new Fault('failed-precondition', `use "${name}" as bridge: it is a ${kind ?? 'device'}`);
   }
   host.request(setUp(name), newAddress({ linkIndex: index, address, prefixLength }));
-  return { isNew: existing === undefined };
+  return { index };
 }
 
-/** Makes those of the links that still exist ports of the bridge again, after it was made anew. */
-export function rejoinBridge(
+/** Makes those of the links that still exist ports of the bridge, if they are not. */
+export function joinBridge(
   host: NetlinkSocket,
-  { bridge, links }: { readonly bridge: string; readonly links: readonly string[] },
+  { bridgeIndex, links }: { readonly bridgeIndex: number; readonly links: readonly string[] },
 ): void {
-  const { index } = getLink(host, bridge);
   for (const link of links) {
-    unlessGone(() => host.request(joinBridge(link, index), configurePort(link)));
+    unlessGone(() => host.request(becomePort(link, bridgeIndex), configurePort(link)));
   }
 }
 

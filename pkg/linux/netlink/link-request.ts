@@ -86,7 +86,7 @@ export function setDown(name: string): Request {
 }
 
 /** Makes a link a port of the bridge with this index. */
-export function joinBridge(name: string, bridgeIndex: number): Request {
+export function becomePort(name: string, bridgeIndex: number): Request {
   const master = uint32(linkAttribute.master, bridgeIndex);
   return changeLink(`make "${name}" a port`, name, { attributes: [master] });
 }

@@ -10,7 +10,7 @@ import {
   uint8,
 } from './attribute.ts';
 import { linkHeader } from './link-format.ts';
-import { decodeAnswers, encodeRequest } from './message.ts';
+import { decodeAnswers, encodeRequests } from './message.ts';
 import { newDefaultRoute } from './route.ts';
 
 // The messages in hex were recorded from iproute2 6.1 and Linux 6.18.
@@ -22,8 +22,17 @@ function fromHex(...parts: readonly string[]): Buffer {
   return Buffer.from(parts.join('').replaceAll(' ', ''), 'hex');
 }
 
-it('encodeRequest writes the default route as iproute2 does', () => {
-  expect(encodeRequest(newDefaultRoute('10.1.2.1'), 0x6b00_92dc)).toEqual(fromHex(defaultRoute));
+it('encodeRequests writes the default route as iproute2 does', () => {
+  const request = newDefaultRoute('10.1.2.1');
+  expect(encodeRequests([request], 0x6b00_92dc)).toEqual(fromHex(defaultRoute));
+});
+
+it('encodeRequests asks for an acknowledgement of the last request only', () => {
+  const request = newDefaultRoute('10.1.2.1');
+  const unanswered = defaultRoute.replace('0505', '0105').replace('dc92006b', 'db92006b');
+  expect(encodeRequests([request, request], 0x6b00_92db)).toEqual(
+    fromHex(unanswered, defaultRoute),
+  );
 });
 
 it('encodeAttributes nests and pads as iproute2 does for a veth pair', () => {

@@ -45,14 +45,25 @@ const NLMSGERR_ATTR_MSG = 1;
 
 const headerBytes = 16;
 
-/** The request as it goes over the socket. An answer to it ends with an acknowledgement. */
-export function encodeRequest(request: Request, sequence: number): Buffer {
+/**
+ * The requests as they go over the socket, with sequence numbers from `first` on. The kernel answers a
+ * refused one with the error; of the others only the last is acknowledged, which ends the answers.
+ */
+export function encodeRequests(requests: readonly Request[], first: number): Buffer {
+  const last = requests.length - 1;
+  const messages = requests.map((request, index) =>
+    encodeRequest(request, first + index, index === last ? NLM_F_ACK : 0),
+  );
+  return Buffer.concat(messages);
+}
+
+function encodeRequest(request: Request, sequence: number, acknowledge: number): Buffer {
   const { type, flags, fixed, attributes } = request;
   const header = Buffer.alloc(headerBytes);
   const message = Buffer.concat([header, fixed, encodeAttributes(attributes)]);
   message.writeUInt32LE(message.length, 0);
   message.writeUInt16LE(type, 4);
-  message.writeUInt16LE(flags | NLM_F_REQUEST | NLM_F_ACK, 6);
+  message.writeUInt16LE(flags | NLM_F_REQUEST | acknowledge, 6);
   message.writeUInt32LE(sequence, 8);
   return message;
 }

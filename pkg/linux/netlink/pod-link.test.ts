@@ -42,16 +42,16 @@ afterEach(async () => {
 
 const mac = '02:47:c6:12:64:01';
 
-function ensureBridge(): Promise<{ isNew: boolean }> {
+function ensureBridge(): Promise<{ index: number }> {
   const bridge = { name, mac, mtu: 1400, address: '198.18.100.1', prefixLength: 24 };
   return thread.run('ensureBridge', bridge);
 }
 
-async function newPod(number: number): Promise<PodLink> {
+async function newPod(bridgeIndex: number, number = 2): Promise<PodLink> {
   const netnsPath = join(folder, `net${number}`);
   await createNamespaces(thread, { net: netnsPath });
   return {
-    bridge: name,
+    bridgeIndex,
     netnsPath,
     hostInterface: `${name}p${number}`,
     interfaceName: 'eth0',
@@ -89,8 +89,8 @@ function networkInside(netnsPath: string): {
 }
 
 it('ensureBridge makes a bridge with a MAC, an MTU and an address, once', async () => {
-  expect(await ensureBridge()).toEqual({ isNew: true });
-  expect(await ensureBridge()).toEqual({ isNew: false });
+  const { index } = await ensureBridge();
+  expect(await ensureBridge()).toEqual({ index });
   const { links, addresses, routes } = await thread.run('listHostNetwork', undefined);
   const bridge = links.find((link) => link.name === name);
   expect(bridge).toMatchObject({ kind: 'bridge', mac, mtu: 1400, isUp: true });
@@ -121,8 +121,8 @@ it('ensureBridge does not take a link that is no bridge', async () => {
 });
 
 it('connectPod gives the pod loopback, an address and a default route', async () => {
-  await ensureBridge();
-  const pod = await newPod(2);
+  const { index } = await ensureBridge();
+  const pod = await newPod(index);
   await thread.run('connectPod', pod);
 
   const { links, addresses, routes } = networkInside(pod.netnsPath);
@@ -142,8 +142,8 @@ it('connectPod gives the pod loopback, an address and a default route', async ()
 });
 
 it('connectPod makes the host end a port of the bridge, in hairpin mode, without IPv6', async () => {
-  await ensureBridge();
-  const pod = await newPod(2);
+  const { index } = await ensureBridge();
+  const pod = await newPod(index);
   await thread.run('connectPod', pod);
   const [port, bridge] = [await hostLink(pod.hostInterface), await hostLink(name)];
   expect(port).toMatchObject({ kind: 'veth', isUp: true, mtu: 1400, bridgeIndex: bridge?.index });
@@ -155,8 +155,8 @@ it('connectPod makes the host end a port of the bridge, in hairpin mode, without
 });
 
 it('connectPod replaces what an earlier attempt left', async () => {
-  await ensureBridge();
-  const pod = await newPod(2);
+  const { index } = await ensureBridge();
+  const pod = await newPod(index);
   await thread.run('connectPod', pod);
   const before = await hostLink(pod.hostInterface);
   await thread.run('connectPod', pod);
@@ -168,14 +168,16 @@ it('connectPod replaces what an earlier attempt left', async () => {
 });
 
 it('connectPod says that the bridge is gone, and leaves nothing', async () => {
-  const pod = await newPod(2);
+  const { index } = await ensureBridge();
+  const pod = await newPod(index);
+  await thread.run('deleteLinks', [name]);
   await expect(thread.run('connectPod', pod)).rejects.toMatchObject({ code: 'not-found' });
   expect(await hostLink(pod.hostInterface)).toBeUndefined();
 });
 
 it('connectPod undoes the pair when the pod cannot be configured', async () => {
-  await ensureBridge();
-  const pod = { ...(await newPod(2)), gateway: '203.0.113.1' };
+  const { index } = await ensureBridge();
+  const pod = { ...(await newPod(index)), gateway: '203.0.113.1' };
   await expect(thread.run('connectPod', pod)).rejects.toMatchObject({
     syscall: 'netlink',
     code: 'ENETUNREACH',
@@ -184,15 +186,15 @@ it('connectPod undoes the pair when the pod cannot be configured', async () => {
   expect(await hostLink(pod.hostInterface)).toBeUndefined();
 });
 
-it('rejoinBridge connects the pods to a bridge that was made anew', async () => {
-  await ensureBridge();
-  const pod = await newPod(2);
+it('joinBridge connects the pods to a bridge that was made anew', async () => {
+  const { index } = await ensureBridge();
+  const pod = await newPod(index);
   await thread.run('connectPod', pod);
   await thread.run('deleteLinks', [name]);
   expect(await hostLink(pod.hostInterface)).toMatchObject({ bridgeIndex: undefined });
 
-  await ensureBridge();
-  await thread.run('rejoinBridge', { bridge: name, links: [pod.hostInterface, `${name}gone`] });
+  const { index: bridgeIndex } = await ensureBridge();
+  await thread.run('joinBridge', { bridgeIndex, links: [pod.hostInterface, `${name}gone`] });
   const [port, bridge] = [await hostLink(pod.hostInterface), await hostLink(name)];
   expect(port?.bridgeIndex).toBe(bridge?.index);
   expect(readFileSync(`/sys/class/net/${pod.hostInterface}/brport/hairpin_mode`, 'utf8')).toBe(
@@ -201,8 +203,8 @@ it('rejoinBridge connects the pods to a bridge that was made anew', async () => 
 });
 
 it('stopLink sets a link down, and succeeds when it is gone', async () => {
-  await ensureBridge();
-  const pod = await newPod(2);
+  const { index } = await ensureBridge();
+  const pod = await newPod(index);
   await thread.run('connectPod', pod);
   await thread.run('stopLink', pod.hostInterface);
   expect(await hostLink(pod.hostInterface)).toMatchObject({ isUp: false });
@@ -210,8 +212,8 @@ it('stopLink sets a link down, and succeeds when it is gone', async () => {
 });
 
 it('removing the network namespace takes the host end with it', async () => {
-  await ensureBridge();
-  const pod = await newPod(2);
+  const { index } = await ensureBridge();
+  const pod = await newPod(index);
   await thread.run('connectPod', pod);
   await removeNamespace(thread, pod.netnsPath);
   await expect.poll(() => existsSync(`/sys/class/net/${pod.hostInterface}`)).toBe(false);
@@ -232,8 +234,10 @@ it('NetlinkSocket carries out the requests after a refused one, and names the re
 });
 
 it('listLinks reads a list that is longer than one datagram', async () => {
-  await ensureBridge();
-  for (let number = 2; number < 10; number++) await thread.run('connectPod', await newPod(number));
+  const { index } = await ensureBridge();
+  for (let number = 2; number < 10; number++) {
+    await thread.run('connectPod', await newPod(index, number));
+  }
   using socket = new NetlinkSocket();
   const ports = listLinks(socket).filter((link) => link.name.startsWith(`${name}p`));
   expect(ports).toHaveLength(8);

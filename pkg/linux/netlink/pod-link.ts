@@ -1,15 +1,16 @@
 import { closeSync, openSync } from 'node:fs';
-import { isErrno } from '#errors/fault.ts';
+import { Fault, isErrno } from '#errors/fault.ts';
 import { type HomeNamespaces, insideNetns } from '#linux/namespace-home.ts';
 import { newAddress } from './address.ts';
 import { deleteLinks, getLink } from './bridge.ts';
+import { listLinks } from './link.ts';
 import { configurePort, newVethPair, setUp } from './link-request.ts';
 import { newDefaultRoute } from './route.ts';
 import { NetlinkSocket } from './socket.ts';
 
-/** How one pod is to be connected: a port of `bridge` outside, an interface with an address inside. */
+/** How one pod is to be connected: a port of a bridge outside, an interface with an address inside. */
 export type PodLink = {
-  readonly bridge: string;
+  readonly bridgeIndex: number;
   readonly netnsPath: string;
   readonly hostInterface: string;
   readonly interfaceName: string;
@@ -23,19 +24,20 @@ export type PodLink = {
 /**
  * Connects a pod's network namespace to a bridge: a veth pair, loopback and the pod's end up, its
  * address and its default route. What an attempt that was cut short left under the same host
- * interface is replaced. `not-found` when the bridge is gone.
+ * interface is replaced. `not-found` when there is no such bridge.
  */
 export function connectPod(home: HomeNamespaces, host: NetlinkSocket, pod: PodLink): void {
-  const { index: bridgeIndex } = getLink(host, pod.bridge);
   const netnsFd = openSync(pod.netnsPath, 'r');
   try {
     using inside = insideNetns(home, netnsFd, () => new NetlinkSocket());
     const peer = { name: pod.interfaceName, mac: pod.mac, netnsFd };
-    const pair = newVethPair({ name: pod.hostInterface, bridgeIndex, mtu: pod.mtu, peer });
-    replacing(host, pod.hostInterface, () => host.request(pair, configurePort(pod.hostInterface)));
+    const { hostInterface: name, bridgeIndex, mtu } = pod;
+    const pair = newVethPair({ name, bridgeIndex, mtu, peer });
+    replacing(host, name, () => host.request(pair, configurePort(name)));
     configureInside(inside, pod);
   } catch (error) {
     deleteLinks(host, [pod.hostInterface]);
+    refuseMissingBridge(host, pod.bridgeIndex);
     throw error;
   } finally {
     closeSync(netnsFd);
@@ -50,6 +52,12 @@ function replacing(host: NetlinkSocket, hostInterface: string, make: () => void)
     deleteLinks(host, [hostInterface]);
     make();
   }
+}
+
+/** Looked for only after a failure: the kernel calls a missing one an invalid argument. */
+function refuseMissingBridge(host: NetlinkSocket, index: number): void {
+  if (listLinks(host).some((link) => link.index === index)) return;
+  throw new Fault('not-found', `find the bridge with index ${index}`);
 }
 
 function configureInside(inside: NetlinkSocket, pod: PodLink): void {

@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs';
 import { SyscallError } from '#errors/fault.ts';
 import { check, errorName, recv, send, setsockopt, socket } from '#linux/libc.ts';
-import { type Answer, decodeAnswers, encodeRequest, type Request } from './message.ts';
+import { type Answer, decodeAnswers, encodeRequests, type Request } from './message.ts';
 
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;
@@ -43,9 +43,7 @@ export class NetlinkSocket {
   request(...requests: readonly Request[]): Buffer[] {
     const first = this.#lastSequence + 1;
     this.#lastSequence += requests.length;
-    const datagram = Buffer.concat(
-      requests.map((each, index) => encodeRequest(each, first + index)),
-    );
+    const datagram = encodeRequests(requests, first);
     check(send(this.#fd, datagram, datagram.length, 0), 'send', 'netlink');
 
     const answers = this.#receiveUntil(this.#lastSequence);
