@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Fault } from '#errors/fault.ts';
 import { identifyProcess, signalProcess } from '#linux/process.ts';
 import type { ContainerId } from './id.ts';
@@ -19,6 +21,7 @@ export type Monitored = {
 };
 
 const createTimeoutMs = 120_000;
+const reopenTimeoutMs = 10_000;
 const SIGKILL = 9;
 
 /**
@@ -36,6 +39,8 @@ export async function createMonitored(
   const child = spawn(monitor, monitorArgs(runtime, layout, container), {
     // A session of its own: Ctrl-C at a gantryd in the foreground is not meant for containers.
     detached: true,
+    // It leaves a file named `oom` in its working directory when it learns of such a kill.
+    cwd: paths.folder,
     stdio: ['ignore', 'ignore', log, 'pipe'],
     env: { PATH: programPath, _OCI_SYNCPIPE: '3' },
   });
@@ -54,6 +59,25 @@ export async function createMonitored(
     return readReport(report, paths.monitorLog);
   } finally {
     clearTimeout(timer);
+  }
+}
+
+/** Has the monitor open the container's log file anew, and returns when it has. */
+export async function reopenLog(folder: string, logPath: string): Promise<void> {
+  // conmon's control fifo takes lines of three numbers; 2 is for the log. It is read without end, so
+  // that an open without a reader means that the monitor is gone.
+  const fd = openSync(join(folder, 'ctl'), constants.O_WRONLY | constants.O_NONBLOCK);
+  try {
+    writeSync(fd, '2 0 0\n');
+  } finally {
+    closeSync(fd);
+  }
+  const deadline = performance.now() + reopenTimeoutMs;
+  while (!existsSync(logPath)) {
+    if (performance.now() > deadline) {
+      throw new Fault('deadline-exceeded', `the monitor has not made "${logPath}" anew`);
+    }
+    await delay(1);
   }
 }
 

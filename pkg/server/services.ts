@@ -13,6 +13,7 @@ import { listPodSandbox } from './runtime-service/list-pod-sandbox.ts';
 import { podSandboxStatus } from './runtime-service/pod-sandbox-status.ts';
 import { removeContainer } from './runtime-service/remove-container.ts';
 import { removePodSandbox } from './runtime-service/remove-pod-sandbox.ts';
+import { reopenContainerLog } from './runtime-service/reopen-container-log.ts';
 import { runPodSandbox } from './runtime-service/run-pod-sandbox.ts';
 import { runtimeConfig } from './runtime-service/runtime-config.ts';
 import { startContainer } from './runtime-service/start-container.ts';
@@ -50,6 +51,7 @@ export const runtimeService: Implementations<RuntimeService> = {
   RemoveContainer: removeContainer,
   ContainerStatus: containerStatus,
   ListContainers: listContainers,
+  ReopenContainerLog: reopenContainerLog,
   ExecSync: execSync,
   // kubelet tells the node's pod CIDR; the built-in network's is in the configuration.
   UpdateRuntimeConfig: () => ({}),
