@@ -24,8 +24,11 @@ export type ExecOptions = {
   readonly signal: AbortSignal;
 };
 
-/** What the CRI allows for one stream; more is read, so that the process does not block, and dropped. */
-const maxOutputBytes = 16 * 1024 * 1024;
+/**
+ * Both streams together fit into a message of 16 MiB, the most that kubelet takes. What comes after
+ * that is read, so that the process does not block, and dropped.
+ */
+const maxOutputBytes = 16 * 1024 * 1024 - 1024;
 /** How long output is awaited from processes that a command leaves behind with its pipes open. */
 const drainTimeoutMs = 1_000;
 
@@ -80,8 +83,9 @@ async function run(
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: programPath },
   });
-  const stdout = collect(child.stdout);
-  const stderr = collect(child.stderr);
+  const room = { bytes: maxOutputBytes };
+  const stdout = collect(child.stdout, room);
+  const stderr = collect(child.stderr, room);
   const ended = exitOf(child);
   const cut = timeoutMs > 0 ? AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]) : signal;
   using killed = rejectWhenAborted(cut, async () => {
@@ -99,13 +103,15 @@ async function run(
   return { stdout: stdout.take(), stderr: stderr.take(), exitCode };
 }
 
-/** Reads a stream to its end and keeps its beginning. `take` ends the reading. */
-function collect(stream: Readable): { ended: Promise<void>; take: () => Buffer } {
+/** Reads a stream to its end and keeps as much as there is room for. `take` ends the reading. */
+function collect(
+  stream: Readable,
+  room: { bytes: number },
+): { ended: Promise<void>; take: () => Buffer } {
   const chunks: Buffer[] = [];
-  let room = maxOutputBytes;
   stream.on('data', (chunk: Buffer) => {
-    if (room > 0) chunks.push(chunk.subarray(0, room));
-    room -= chunk.length;
+    if (room.bytes > 0) chunks.push(chunk.subarray(0, room.bytes));
+    room.bytes -= chunk.length;
   });
   const { promise: ended, resolve } = Promise.withResolvers<void>();
   stream.on('close', resolve).on('error', () => resolve());
