@@ -3,7 +3,8 @@ import type { HomeNamespaces } from './namespace-home.ts';
 import { switchOn } from './namespace-sysctl.ts';
 import { listAddresses } from './netlink/address.ts';
 import { type Bridge, deleteLinks, ensureBridge, joinBridge, stopLink } from './netlink/bridge.ts';
-import { listLinks } from './netlink/link.ts';
+import { findLink, listLinks } from './netlink/link.ts';
+import { hasNftTable } from './netlink/nftables.ts';
 import { connectPod, type PodLink } from './netlink/pod-link.ts';
 import { listRoutes } from './netlink/route.ts';
 import type { NetlinkSocket } from './netlink/socket.ts';
@@ -23,6 +24,8 @@ export function createOperations(home: HomeNamespaces, host: NetlinkSocket) {
     connectPod: (pod: PodLink) => connectPod(home, host, pod),
     stopLink: (link: string) => stopLink(host, link),
     deleteLinks: (links: readonly string[]) => deleteLinks(host, links),
+    hasLink: (name: string) => findLink(host, name) !== undefined,
+    hasNftTable: (name: string) => hasNftTable(name),
     listHostNetwork: (_: void) => ({
       links: listLinks(host),
       addresses: listAddresses(host),

@@ -6,7 +6,14 @@ import type { AddressBook } from './address-book.ts';
 import type { Holding } from './address-table.ts';
 import { outwardMtu, refuseOverlap } from './host-network.ts';
 import type { Nft } from './nft.ts';
-import { closePorts, type NetworkRules, noTable, openPorts, wholeTable } from './ruleset.ts';
+import {
+  closePorts,
+  type NetworkRules,
+  noTable,
+  openPorts,
+  tableName,
+  wholeTable,
+} from './ruleset.ts';
 import { gatewayOf, macOf, type Subnet } from './subnet.ts';
 
 export type BridgeConfig = {
@@ -39,8 +46,8 @@ export class PodBridge {
   /** A change holds it from when it reads the book until the kernel has the rules. */
   readonly #ruleChanges = new KeyedLock<'rules'>();
   #making: Promise<Made> | undefined;
-  #probing: Promise<void> | undefined;
-  #readiness: Readiness = { ready: true };
+  #refreshing: Promise<void> | undefined;
+  #readiness: Readiness = { ready: false, reason: 'Unknown', message: 'not looked at yet' };
 
   constructor(config: BridgeConfig, deps: BridgeDeps) {
     this.#config = config;
@@ -52,17 +59,24 @@ export class PodBridge {
     return this.#readiness;
   }
 
-  /** Finds out whether the bridge and its rules could be made, without making them. Does not throw. */
-  probe(): Promise<void> {
-    this.#probing ??= this.#runProbe().finally(() => {
-      this.#probing = undefined;
-    });
-    return this.#probing;
+  /**
+   * Finds out how things are. Where pods are connected, what is missing is made again (somebody
+   * deleted the bridge, or flushed the rules); where none is, nothing is made. Does not throw.
+   */
+  refresh(): Promise<void> {
+    const inUse = this.#making !== undefined || this.#deps.book.all().length > 0;
+    this.#refreshing ??= (inUse ? this.#heal() : this.#probe())
+      // The readiness says it.
+      .catch(() => {})
+      .finally(() => {
+        this.#refreshing = undefined;
+      });
+    return this.#refreshing;
   }
 
-  /** Resolves when no probe runs any more. */
+  /** Resolves when no refresh runs any more. */
   async settled(): Promise<void> {
-    await this.#probing;
+    await this.#refreshing;
   }
 
   /** Makes the bridge and its rules, once; after a failure the next call tries again. */
@@ -112,14 +126,22 @@ export class PodBridge {
     return macOf(gatewayOf(this.#config.subnet));
   }
 
-  async #runProbe(): Promise<void> {
-    try {
-      await this.#stage('SubnetUnusable', () => this.#inspectHost());
-      await this.#stage('NftablesUnusable', () => this.#deps.nft.check(this.#wholeTable()));
-      this.#readiness = { ready: true };
-    } catch {
-      // The readiness says it.
-    }
+  async #probe(): Promise<void> {
+    if (this.#readiness.ready) return;
+    await this.#stage('SubnetUnusable', () => this.#inspectHost());
+    await this.#stage('NftablesUnusable', () => this.#deps.nft.check(this.#wholeTable()));
+    this.#readiness = { ready: true };
+  }
+
+  async #heal(): Promise<void> {
+    const { thread, log } = this.#deps;
+    const { bridge } = this.#config;
+    const making = this.ensure();
+    await making;
+    const hasBridge = await thread.run('hasLink', bridge);
+    if (hasBridge && (await thread.run('hasNftTable', tableName(bridge)))) return;
+    log.warn({ bridge }, 'somebody took away the bridge or its rules: they are made again');
+    await this.remake(making);
   }
 
   async #make(): Promise<Made> {

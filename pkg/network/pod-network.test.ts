@@ -209,7 +209,7 @@ it('reconcile gives back what nobody owns, and heals the network of the others',
   await network.reconcile(new Set(['one']));
   expect(network.addressOf('one')).toEqual(one);
   expect(network.addressOf('two')).toBeUndefined();
-  expect(findLink(host, two.hostInterface)).toMatchObject({ isUp: false });
+  expect(findLink(host, two.hostInterface)).toBeUndefined();
   await using _server = await serveWhoami(netns('outside'), 'tcp', 80);
   expect(await askWhoami(netns('one'), 'tcp', [outside, 80])).toBe(hostOutside);
 });
@@ -221,6 +221,22 @@ it('reconcile deletes host interfaces of which no record is left', async () => {
   network = await open();
   await network.reconcile(new Set(['two']));
   expect(findLink(host, one.hostInterface)).toBeUndefined();
+});
+
+it('readiness heals what somebody took away', async () => {
+  const one = await addPod('one');
+  await using _inside = await serveWhoami(netns('one'), 'tcp', 80);
+  await using _outside = await serveWhoami(netns('outside'), 'tcp', 80);
+  execFileSync('nft', ['flush', 'ruleset']);
+  expect(network.readiness()).toEqual({ ready: true });
+  await expect.poll(rules).toContain('gantry-pods0');
+  expect(await askWhoami(netns('one'), 'tcp', [outside, 80])).toBe(hostOutside);
+
+  host.request(deleteLink('pods0'));
+  network.readiness();
+  await expect.poll(() => findLink(host, 'pods0')).toBeDefined();
+  expect(await askWhoami(hostNetns, 'tcp', [one.address, 80])).toBe(one.gateway);
+  expect(logged.filter((line) => line.includes('they are made again'))).toHaveLength(2);
 });
 
 it('readiness says what is wrong with nft, and recovers by itself', async () => {

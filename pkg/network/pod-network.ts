@@ -49,7 +49,10 @@ export type PodNetwork = {
    */
   removePod(id: string): Promise<void>;
   addressOf(id: string): PodAddress | undefined;
-  /** The latest finding; when it is bad, the next call has a newer one. */
+  /**
+   * The latest finding. Each call has it looked after again, in the background: what is missing of a
+   * network in use is made again.
+   */
   readiness(): Readiness;
   /** After a restart: takes back what belongs to none of `owners`, and heals the network of the rest. */
   reconcile(owners: ReadonlySet<string>): Promise<void>;
@@ -57,7 +60,7 @@ export type PodNetwork = {
   close(): Promise<void>;
 };
 
-/** Opens the network; nothing is made in the kernel before the first pod comes. */
+/** Opens the network. Where no pod is on it yet, nothing is made before the first one comes. */
 export async function openPodNetwork(options: PodNetworkOptions): Promise<PodNetwork> {
   const { config, database, thread, log, nft } = options;
   const subnet = parseSubnet(config.subnet);
@@ -68,14 +71,14 @@ export async function openPodNetwork(options: PodNetworkOptions): Promise<PodNet
     { thread, book, log, nft: openNft(nft) },
   );
   const parts: Parts = { thread, book, bridge, bridgeName, locks: new KeyedLock() };
-  await bridge.probe();
+  await bridge.refresh();
 
   return {
     addPod: (pod) => addPod(parts, pod),
     removePod: (id) => removePod(parts, id),
     addressOf: (id) => book.find(id)?.place,
     readiness: () => {
-      if (!bridge.readiness.ready) void bridge.probe();
+      void bridge.refresh();
       return bridge.readiness;
     },
     reconcile: (owners) => reconcile(parts, owners),

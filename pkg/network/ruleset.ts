@@ -15,13 +15,18 @@ export type NetworkRules = {
   readonly subnet: string;
 };
 
+/** The name of the table, which is of the family `ip`. */
+export function tableName(bridge: string): string {
+  return `gantry-${bridge}`;
+}
+
 /** Marks connections that pods open to the host itself, which may lead back to a pod by a host port. */
 const fromPodToHost = '0x40000000';
 
 /** All of the table, in place of what was there. */
 export function wholeTable(rules: NetworkRules, holdings: readonly Holding[]): string {
   const { bridge, subnet } = rules;
-  const table = tableName(rules);
+  const table = fullName(rules);
   return `add table ${table}
 delete table ${table}
 table ${table} {
@@ -68,22 +73,22 @@ export function closePorts(rules: NetworkRules, { ports, place }: Holding): stri
     .map((port) => element(port, place.address))
     .map(
       ({ map, key, value }) =>
-        `add element ${tableName(rules)} ${map} { ${key} : ${value} }\n` +
-        `delete element ${tableName(rules)} ${map} { ${key} }\n`,
+        `add element ${fullName(rules)} ${map} { ${key} : ${value} }\n` +
+        `delete element ${fullName(rules)} ${map} { ${key} }\n`,
     )
     .join('');
 }
 
 /** Succeeds also when there is no table. */
 export function noTable(rules: NetworkRules): string {
-  const table = tableName(rules);
+  const table = fullName(rules);
   return `add table ${table}\ndelete table ${table}\n`;
 }
 
 function addPorts(rules: NetworkRules, { ports, place }: Holding): string {
   return ports
     .map((port) => element(port, place.address))
-    .map(({ map, key, value }) => `add element ${tableName(rules)} ${map} { ${key} : ${value} }\n`)
+    .map(({ map, key, value }) => `add element ${fullName(rules)} ${map} { ${key} : ${value} }\n`)
     .join('');
 }
 
@@ -95,6 +100,6 @@ function element(port: HostPort, address: string): { map: string; key: string; v
     : { map: 'ports-of-address', key: `${protocol} . ${hostIp} . ${hostPort}`, value };
 }
 
-function tableName({ bridge }: NetworkRules): string {
-  return `ip gantry-${bridge}`;
+function fullName({ bridge }: NetworkRules): string {
+  return `ip ${tableName(bridge)}`;
 }

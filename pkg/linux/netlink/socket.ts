@@ -6,7 +6,8 @@ import { type Answer, decodeAnswers, encodeRequests, type Request } from './mess
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;
 const SOCK_CLOEXEC = 0x8_0000;
-const NETLINK_ROUTE = 0;
+/** What is at the other end: rtnetlink(7), or netfilter's own. */
+const protocols = { route: 0, netfilter: 12 } as const;
 const SOL_NETLINK = 270;
 const NETLINK_CAP_ACK = 10;
 const NETLINK_EXT_ACK = 11;
@@ -20,15 +21,13 @@ const maxDatagramBytes = 32 * 1024;
  * takes. See netlink(7).
  */
 export class NetlinkSocket {
-  readonly #fd = check(
-    socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE),
-    'socket',
-    'netlink',
-  );
+  readonly #fd: number;
   readonly #received = Buffer.allocUnsafeSlow(maxDatagramBytes);
   #lastSequence = 0;
 
-  constructor() {
+  constructor(protocol: keyof typeof protocols = 'route') {
+    const fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocols[protocol]);
+    this.#fd = check(fd, 'socket', 'netlink');
     const on = Buffer.of(1, 0, 0, 0);
     for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK]) {
       check(setsockopt(this.#fd, SOL_NETLINK, option, on, on.length), 'setsockopt', 'netlink');
