@@ -48,13 +48,17 @@ export function primary(thrown: unknown): unknown {
   return thrown instanceof SuppressedError ? primary(thrown.suppressed) : thrown;
 }
 
-/** The code of the first Fault in the chain of causes; errors that nobody classified are internal. */
+/**
+ * The code of the first Fault in the chain of causes. Of errors that nobody classified, those that
+ * say so themselves are told apart; the others are internal.
+ */
 export function faultCode(thrown: unknown): FaultCode {
   const error = primary(thrown);
   if (error instanceof Fault) return error.code;
   if (!(error instanceof Error)) return 'internal';
   if (error.name === 'AbortError') return 'cancelled';
   if (error.name === 'TimeoutError') return 'deadline-exceeded';
+  if (isErrno(error, 'ENOSPC', 'EDQUOT')) return 'resource-exhausted';
   return error.cause === undefined ? 'internal' : faultCode(error.cause);
 }
 

@@ -13,7 +13,7 @@ import {
 import { eventually } from './harness/wait.ts';
 
 const sh = (script: string) => ['/bin/sh', '-c', script];
-const outputLimitBytes = 16 << 20;
+const messageLimitBytes = 16 << 20;
 
 describe('ExecSync', () => {
   const running = test.extend('containerId', async ({ daemon, busybox }) => {
@@ -62,15 +62,12 @@ describe('ExecSync', () => {
   );
 
   running(
-    'drops what is beyond 16 MiB of output and does not block',
+    'keeps both streams together within a message of 16 MiB, drops the rest and does not block',
     async ({ daemon: { cri }, containerId }) => {
       const cmd = sh('head -c 17000000 /dev/zero; head -c 17000000 /dev/zero >&2; exit 5');
       const { stdout, stderr, exitCode } = await cri.execSync({ containerId, cmd, timeout: 30 });
-      expect([stdout.length, stderr.length, exitCode]).toEqual([
-        outputLimitBytes,
-        outputLimitBytes,
-        5,
-      ]);
+      expect(exitCode).toBe(5);
+      expect(stdout.length + stderr.length).toBe(messageLimitBytes - 1024);
     },
   );
 

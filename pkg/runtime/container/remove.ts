@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import { Fault } from '#errors/fault.ts';
+import { Fault, faultCode } from '#errors/fault.ts';
 import { unmount } from '#linux/mount.ts';
 import type { Engine } from '#runtime/engine.ts';
 import type { Container } from './container.ts';
@@ -17,7 +17,7 @@ export async function removeContainer(engine: Engine, idOrPrefix: string): Promi
     await killContainer(engine, container.id);
     await releaseContainer(engine, container);
   } catch (cause) {
-    throw new Fault('internal', `remove container "${container.id}"`, { cause });
+    throw new Fault(faultCode(cause), `remove container "${container.id}"`, { cause });
   }
 }
 

@@ -1,4 +1,4 @@
-import { Fault } from '#errors/fault.ts';
+import { Fault, faultCode } from '#errors/fault.ts';
 import type { Engine } from '#runtime/engine.ts';
 import { reopenLog } from '#runtime/monitor.ts';
 
@@ -12,6 +12,6 @@ export async function reopenContainerLog(engine: Engine, idOrPrefix: string): Pr
   try {
     await reopenLog(engine.layout.container(id).folder, logPath);
   } catch (cause) {
-    throw new Fault('internal', act, { cause });
+    throw new Fault(faultCode(cause), act, { cause });
   }
 }

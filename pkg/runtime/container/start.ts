@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs';
-import { describe, Fault } from '#errors/fault.ts';
+import { describe, Fault, faultCode } from '#errors/fault.ts';
 import { identifyProcess } from '#linux/process.ts';
 import { now } from '#runtime/clock.ts';
 import { type Engine, handlerOf } from '#runtime/engine.ts';
@@ -22,7 +22,7 @@ export async function startContainer(engine: Engine, idOrPrefix: string): Promis
     await startProcesses(engine, container);
   } catch (cause) {
     await giveUp(engine, container, cause);
-    throw new Fault('internal', `start container "${id}"`, { cause });
+    throw new Fault(faultCode(cause), `start container "${id}"`, { cause });
   }
   // It may have ended before it was known to run.
   await engine.exits.check(engine, id);
