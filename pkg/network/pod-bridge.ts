@@ -1,23 +1,14 @@
 import { describe } from '#errors/fault.ts';
 import type { SystemThread } from '#linux/system-thread.ts';
 import type { Log } from '#log/log.ts';
-import { KeyedLock } from '#store/keyed-lock.ts';
 import type { AddressBook } from './address-book.ts';
-import type { Holding } from './address-table.ts';
 import { outwardMtu, refuseOverlap } from './host-network.ts';
 import type { Nft } from './nft.ts';
-import {
-  closePorts,
-  type NetworkRules,
-  noTable,
-  openPorts,
-  tableName,
-  wholeTable,
-} from './ruleset.ts';
+import type { PodRules } from './pod-rules.ts';
 import { gatewayOf, macOf, type Subnet } from './subnet.ts';
 
 export type BridgeConfig = {
-  readonly bridge: string;
+  readonly name: string;
   readonly subnet: Subnet;
   /** In bytes; absent for that of the link by which the host reaches the world. */
   readonly mtu: number | undefined;
@@ -26,6 +17,7 @@ export type BridgeConfig = {
 export type BridgeDeps = {
   readonly thread: SystemThread;
   readonly nft: Nft;
+  readonly rules: PodRules;
   readonly book: AddressBook;
   readonly log: Log;
 };
@@ -42,9 +34,6 @@ export type Made = { readonly bridgeIndex: number; readonly mtu: number };
 export class PodBridge {
   readonly #config: BridgeConfig;
   readonly #deps: BridgeDeps;
-  readonly #rules: NetworkRules;
-  /** A change holds it from when it reads the book until the kernel has the rules. */
-  readonly #ruleChanges = new KeyedLock<'rules'>();
   #making: Promise<Made> | undefined;
   #refreshing: Promise<void> | undefined;
   #readiness: Readiness = { ready: false, reason: 'Unknown', message: 'not looked at yet' };
@@ -52,7 +41,6 @@ export class PodBridge {
   constructor(config: BridgeConfig, deps: BridgeDeps) {
     this.#config = config;
     this.#deps = deps;
-    this.#rules = { bridge: config.bridge, subnet: config.subnet.cidr };
   }
 
   get readiness(): Readiness {
@@ -64,8 +52,8 @@ export class PodBridge {
    * deleted the bridge, or flushed the rules); where none is, nothing is made. Does not throw.
    */
   refresh(): Promise<void> {
-    const inUse = this.#making !== undefined || this.#deps.book.all().length > 0;
-    this.#refreshing ??= (inUse ? this.#heal() : this.#probe())
+    const isInUse = this.#making !== undefined || this.#deps.book.all().length > 0;
+    this.#refreshing ??= (isInUse ? this.#heal() : this.#probe())
       // The readiness says it.
       .catch(() => {})
       .finally(() => {
@@ -91,34 +79,15 @@ export class PodBridge {
     return this.ensure();
   }
 
-  /** Leads the pod's host ports to it. */
-  async openPorts(holding: Holding): Promise<void> {
-    if (holding.ports.length === 0) return;
-    using _held = await this.#ruleChanges.hold('rules');
-    await this.#change(openPorts(this.#rules, holding), this.#deps.book.all());
-    await this.#routeLoopback();
-  }
-
-  /** Closes the pod's host ports, and gives back all that it holds. */
-  async release(holding: Holding): Promise<void> {
-    const { book } = this.#deps;
-    if (holding.ports.length === 0) return book.release(holding.id);
-    using _held = await this.#ruleChanges.hold('rules');
-    const others = book.all().filter(({ id }) => id !== holding.id);
-    await this.#change(closePorts(this.#rules, holding), others);
-    // Still under the lock: a table made after it must not open them again.
-    book.release(holding.id);
-  }
-
   /** Takes away the bridge, if it is one of ours, and the rules. */
   async remove(): Promise<void> {
-    const { thread } = this.#deps;
+    const { thread, rules } = this.#deps;
     const { links } = await thread.run('listHostNetwork', undefined);
-    const isOurs = links.some(({ name, mac }) => name === this.#config.bridge && mac === this.#mac);
+    const isOurs = links.some(({ name, mac }) => name === this.#config.name && mac === this.#mac);
     if (!isOurs && this.#making === undefined) return;
     this.#making = undefined;
-    if (isOurs) await thread.run('deleteLinks', [this.#config.bridge]);
-    await this.#deps.nft.apply(noTable(this.#rules));
+    if (isOurs) await thread.run('deleteLinks', [this.#config.name]);
+    await rules.remove();
   }
 
   /** It tells our bridge from one that an operator made and only lends us. */
@@ -129,17 +98,16 @@ export class PodBridge {
   async #probe(): Promise<void> {
     if (this.#readiness.ready) return;
     await this.#stage('SubnetUnusable', () => this.#inspectHost());
-    await this.#stage('NftablesUnusable', () => this.#deps.nft.check(this.#wholeTable()));
+    await this.#stage('NftablesUnusable', () => this.#deps.rules.check());
     this.#readiness = { ready: true };
   }
 
   async #heal(): Promise<void> {
-    const { thread, log } = this.#deps;
-    const { bridge } = this.#config;
+    const { thread, rules, log } = this.#deps;
+    const { name: bridge } = this.#config;
     const making = this.ensure();
     await making;
-    const hasBridge = await thread.run('hasLink', bridge);
-    if (hasBridge && (await thread.run('hasNftTable', tableName(bridge)))) return;
+    if ((await thread.run('hasLink', bridge)) && (await rules.exists())) return;
     log.warn({ bridge }, 'somebody took away the bridge or its rules: they are made again');
     await this.remake(making);
   }
@@ -148,7 +116,7 @@ export class PodBridge {
     try {
       const mtu = await this.#stage('SubnetUnusable', () => this.#inspectHost());
       const bridgeIndex = await this.#stage('BridgeUnusable', () => this.#makeBridge(mtu));
-      await this.#stage('NftablesUnusable', () => this.#makeTable());
+      await this.#stage('NftablesUnusable', () => this.#deps.rules.make());
       this.#readiness = { ready: true };
       await this.#warnOfFirewalls();
       return { bridgeIndex, mtu };
@@ -161,16 +129,16 @@ export class PodBridge {
   /** Refuses a subnet that the host uses otherwise; returns the MTU to use. */
   async #inspectHost(): Promise<number> {
     const host = await this.#deps.thread.run('listHostNetwork', undefined);
-    refuseOverlap(host, this.#config.bridge, this.#config.subnet);
+    refuseOverlap(host, this.#config.name, this.#config.subnet);
     return this.#config.mtu ?? outwardMtu(host);
   }
 
   /** Returns its index. */
   async #makeBridge(mtu: number): Promise<number> {
     const { thread, book } = this.#deps;
-    const { bridge, subnet } = this.#config;
+    const { name, subnet } = this.#config;
     const { index: bridgeIndex } = await thread.run('ensureBridge', {
-      name: bridge,
+      name,
       mac: this.#mac,
       mtu,
       address: gatewayOf(subnet),
@@ -183,37 +151,13 @@ export class PodBridge {
     return bridgeIndex;
   }
 
-  async #makeTable(): Promise<void> {
-    using _held = await this.#ruleChanges.hold('rules');
-    await this.#deps.nft.apply(this.#wholeTable());
-    if (this.#deps.book.all().some(({ ports }) => ports.length > 0)) await this.#routeLoopback();
-  }
-
-  /** Applies a small change, or when that is refused (somebody flushed the rules) all of the table. */
-  async #change(change: string, holdings: readonly Holding[]): Promise<void> {
-    try {
-      await this.#deps.nft.apply(change);
-    } catch {
-      await this.#deps.nft.apply(wholeTable(this.#rules, holdings));
-    }
-  }
-
-  #wholeTable(): string {
-    return wholeTable(this.#rules, this.#deps.book.all());
-  }
-
-  /** Lets 127.0.0.1 be led to a pod. Set after the rule that keeps pods from the host's loopback. */
-  #routeLoopback(): Promise<void> {
-    const setting = `net/ipv4/conf/${this.#config.bridge}/route_localnet`;
-    return this.#deps.thread.run('switchOn', setting);
-  }
-
   async #warnOfFirewalls(): Promise<void> {
-    const chains = await this.#deps.nft.forwardChainsThatDrop();
+    const { nft, log } = this.#deps;
+    const chains = await nft.forwardChainsThatDrop();
     if (chains.length === 0) return;
-    const { bridge } = this.#config;
-    const message = `a firewall drops what it does not accept for forwarding: tell it to accept "${bridge}"`;
-    this.#deps.log.warn({ chains }, message);
+    const message =
+      'a firewall drops what it does not accept for forwarding: tell it of the bridge';
+    log.warn({ bridge: this.#config.name, chains }, message);
   }
 
   async #stage<Result>(reason: string, act: () => Promise<Result>): Promise<Result> {

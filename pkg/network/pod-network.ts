@@ -8,6 +8,7 @@ import type { PodAddress } from './address-table.ts';
 import { type HostPort, hostPortsOf } from './host-port.ts';
 import { openNft } from './nft.ts';
 import { type Made, PodBridge, type Readiness } from './pod-bridge.ts';
+import { PodRules } from './pod-rules.ts';
 import { parseSubnet } from './subnet.ts';
 
 export type NetworkConfig = {
@@ -28,7 +29,7 @@ export type PodNetworkOptions = {
   readonly nft: string;
 };
 
-export type PodToAdd = {
+type PodToAdd = {
   readonly id: string;
   /** Where its network namespace is pinned. */
   readonly netnsPath: string;
@@ -62,15 +63,17 @@ export type PodNetwork = {
 
 /** Opens the network. Where no pod is on it yet, nothing is made before the first one comes. */
 export async function openPodNetwork(options: PodNetworkOptions): Promise<PodNetwork> {
-  const { config, database, thread, log, nft } = options;
+  const { config, database, thread, log } = options;
   const subnet = parseSubnet(config.subnet);
-  const bridgeName = parseBridgeName(config.bridge);
+  const name = parseBridgeName(config.bridge);
   const book = new AddressBook(database, subnet);
+  const nft = openNft(options.nft);
+  const rules = new PodRules({ bridge: name, subnet: subnet.cidr }, { nft, thread, book });
   const bridge = new PodBridge(
-    { bridge: bridgeName, subnet, mtu: config.mtu },
-    { thread, book, log, nft: openNft(nft) },
+    { name, subnet, mtu: config.mtu },
+    { thread, nft, rules, book, log },
   );
-  const parts: Parts = { thread, book, bridge, bridgeName, locks: new KeyedLock() };
+  const parts: Parts = { thread, book, bridge, rules, bridgeName: name, locks: new KeyedLock() };
   await bridge.refresh();
 
   return {
@@ -93,12 +96,13 @@ type Parts = {
   readonly thread: SystemThread;
   readonly book: AddressBook;
   readonly bridge: PodBridge;
+  readonly rules: PodRules;
   readonly bridgeName: string;
   readonly locks: KeyedLock<string>;
 };
 
 async function addPod(parts: Parts, pod: PodToAdd): Promise<PodAddress> {
-  const { book, bridge, locks } = parts;
+  const { book, bridge, rules, locks } = parts;
   using _held = await locks.hold(pod.id);
   try {
     const ports = hostPortsOf(pod.portMappings ?? []);
@@ -106,7 +110,7 @@ async function addPod(parts: Parts, pod: PodToAdd): Promise<PodAddress> {
     const { mtu } = await made;
     const holding = book.find(pod.id) ?? book.reserve(pod.id, ports, mtu);
     await connect(parts, { netnsPath: pod.netnsPath, ...holding.place }, made);
-    await bridge.openPorts(holding);
+    await rules.openPorts(holding);
     return holding.place;
   } catch (cause) {
     throw new Fault(faultCode(cause), `connect pod "${pod.id}" to the network`, { cause });
@@ -129,14 +133,14 @@ async function connect(
   }
 }
 
-async function removePod({ thread, book, bridge, locks }: Parts, id: string): Promise<void> {
+async function removePod({ thread, book, rules, locks }: Parts, id: string): Promise<void> {
   using _held = await locks.hold(id);
   const holding = book.find(id);
   if (holding === undefined) return;
   try {
     // The kernel may keep the pair for a while yet; whoever gets the address next must not notice.
     await thread.run('stopLink', holding.place.hostInterface);
-    await bridge.release(holding);
+    await rules.release(holding);
   } catch (cause) {
     throw new Fault(faultCode(cause), `take pod "${id}" off the network`, { cause });
   }
