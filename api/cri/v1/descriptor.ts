@@ -180,6 +180,7 @@ export const descriptor: { nested: Record<string, unknown> } = {
               fields: {
                 servers: { rule: 'repeated', type: 'string', id: 1 },
                 searches: { rule: 'repeated', type: 'string', id: 2 },
+                options: { rule: 'repeated', type: 'string', id: 3 },
               },
             },
             Protocol: { values: { TCP: 0, UDP: 1, SCTP: 2 } },
@@ -349,7 +350,7 @@ export const descriptor: { nested: Record<string, unknown> } = {
                 },
               },
             },
-            Namespace: { fields: {} },
+            Namespace: { fields: { options: { type: 'NamespaceOption', id: 2 } } },
             LinuxPodSandboxStatus: { fields: { namespaces: { type: 'Namespace', id: 1 } } },
             PodSandboxState: { values: { SANDBOX_READY: 0, SANDBOX_NOTREADY: 1 } },
             PodSandboxStatus: {
