@@ -35,7 +35,7 @@ export async function prepareBarePods(template: string): Promise<BarePods> {
   const place = await claimPlace();
   const thread = openSystemThread();
   const gateway = place.subnet.replace('.0/24', '.1');
-  await thread.run('ensureBridge', {
+  const { index: bridgeIndex } = await thread.run('ensureBridge', {
     name: place.bridge,
     mac: mac(1),
     mtu,
@@ -64,7 +64,7 @@ export async function prepareBarePods(template: string): Promise<BarePods> {
     if (net === undefined || ipc === undefined || uts === undefined) throw new Error('three kinds');
     await createNamespaces(thread, { net, ipc, uts, hostname: 'bare' });
     await thread.run('connectPod', {
-      bridge: place.bridge,
+      bridgeIndex,
       netnsPath: net,
       hostInterface: `${place.bridge}-${number}`.slice(0, 15),
       interfaceName: 'eth0',
