@@ -2,13 +2,15 @@ import { Fault, isErrno } from '#errors/fault.ts';
 import { newAddress } from './address.ts';
 import { findLink, type Link } from './link.ts';
 import {
-  configurePort,
   deleteLink,
   setDown,
+  setHairpin,
   becomePort,
   newBridge,
   setUp,
+  withoutIpv6Address,
 } from './link-request.ts';
+import type { Request } from './message.ts';
 import type { NetlinkSocket } from './socket.ts';
 
 /** A bridge of the host with an address of the host's on it: the gateway of those who are attached. */
@@ -39,7 +41,19 @@ export function joinBridge(
   { bridgeIndex, links }: { readonly bridgeIndex: number; readonly links: readonly string[] },
 ): void {
   for (const link of links) {
-    unlessGone(() => host.request(becomePort(link, bridgeIndex), configurePort(link)));
+    unlessGone(() => makePort(host, link, becomePort(link, bridgeIndex)));
+  }
+}
+
+/** Makes a link a port by way of `request`, and makes it fit for a pod. */
+export function makePort(host: NetlinkSocket, link: string, request: Request): void {
+  host.request(request, setHairpin(link));
+  try {
+    // Nobody would use the address, and every pod on the bridge would hear of it.
+    host.request(withoutIpv6Address(link));
+  } catch (error) {
+    // No IPv6 in this kernel, or not with so small an MTU: no address, either.
+    if (!isErrno(error, 'EAFNOSUPPORT')) throw error;
   }
 }
 

@@ -91,20 +91,18 @@ export function becomePort(name: string, bridgeIndex: number): Request {
   return changeLink(`make "${name}" a port`, name, { attributes: [master] });
 }
 
-/**
- * Makes a port fit for a pod: frames may go back where they came from (hairpin mode: a pod that
- * reaches itself by a host port), and this end takes no IPv6 address, which nobody would use and
- * every pod on the bridge would hear of.
- */
-export function configurePort(name: string): Request {
+/** Lets frames go back where they came from: a pod may reach itself by a port of the host. */
+export function setHairpin(name: string): Request {
   const hairpin = nested(linkInfo.portData, uint8(IFLA_BRPORT_MODE, 1));
-  const addressing = nested(AF_INET6, uint8(IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE));
-  return changeLink(`configure port "${name}"`, name, {
-    attributes: [
-      nested(linkAttribute.linkInfo, text(linkInfo.portKind, 'bridge'), hairpin),
-      nested(linkAttribute.familySpec, addressing),
-    ],
-  });
+  const port = nested(linkAttribute.linkInfo, text(linkInfo.portKind, 'bridge'), hairpin);
+  return changeLink(`set hairpin mode of "${name}"`, name, { attributes: [port] });
+}
+
+/** Keeps a link from giving itself an IPv6 address when it comes up. */
+export function withoutIpv6Address(name: string): Request {
+  const mode = nested(AF_INET6, uint8(IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE));
+  const attributes = [nested(linkAttribute.familySpec, mode)];
+  return changeLink(`keep "${name}" from an IPv6 address`, name, { attributes });
 }
 
 /** Takes a link away, of a pair both ends. For a veth the kernel takes some 20 ms (RCU). */

@@ -154,6 +154,13 @@ it('connectPod makes the host end a port of the bridge, in hairpin mode, without
   expect(readFileSync('/proc/net/if_inet6', 'utf8')).not.toContain(pod.hostInterface);
 });
 
+it('connectPod takes an MTU that is too small for IPv6', async () => {
+  const { index } = await ensureBridge();
+  const pod = { ...(await newPod(index)), mtu: 1000 };
+  await thread.run('connectPod', pod);
+  expect(await hostLink(pod.hostInterface)).toMatchObject({ mtu: 1000 });
+});
+
 it('connectPod replaces what an earlier attempt left', async () => {
   const { index } = await ensureBridge();
   const pod = await newPod(index);

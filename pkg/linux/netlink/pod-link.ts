@@ -2,9 +2,9 @@ import { closeSync, openSync } from 'node:fs';
 import { Fault, isErrno } from '#errors/fault.ts';
 import { type HomeNamespaces, insideNetns } from '#linux/namespace-home.ts';
 import { newAddress } from './address.ts';
-import { deleteLinks, getLink } from './bridge.ts';
+import { deleteLinks, getLink, makePort } from './bridge.ts';
 import { listLinks } from './link.ts';
-import { configurePort, newVethPair, setUp } from './link-request.ts';
+import { newVethPair, setUp } from './link-request.ts';
 import { newDefaultRoute } from './route.ts';
 import { NetlinkSocket } from './socket.ts';
 
@@ -33,7 +33,7 @@ export function connectPod(home: HomeNamespaces, host: NetlinkSocket, pod: PodLi
     const peer = { name: pod.interfaceName, mac: pod.mac, netnsFd };
     const { hostInterface: name, bridgeIndex, mtu } = pod;
     const pair = newVethPair({ name, bridgeIndex, mtu, peer });
-    replacing(host, name, () => host.request(pair, configurePort(name)));
+    replacing(host, name, () => makePort(host, name, pair));
     configureInside(inside, pod);
   } catch (error) {
     deleteLinks(host, [pod.hostInterface]);
