@@ -92,12 +92,6 @@ describe('a container', () => {
       containerConfig(busybox, { ...forever, linux: { resources } }),
     );
     expect((await containerStatus(cri, id)).resources?.linux).toMatchObject(resources);
-    const linux = { memoryLimitInBytes: 32 << 20 };
-    await cri.updateContainerResources({ containerId: id, linux });
-    expect((await containerStatus(cri, id)).resources?.linux).toMatchObject({
-      ...resources,
-      ...linux,
-    });
   });
 
   test('writes its log line by line, with time, stream and tag', async ({ daemon, busybox }) => {

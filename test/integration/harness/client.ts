@@ -34,7 +34,8 @@ export type Cri = Disposable & {
 };
 
 const root = protobuf.Root.fromJSON(descriptor as protobuf.INamespace);
-const channelOptions = { 'grpc.max_receive_message_length': -1 };
+/** What kubelet takes. */
+const channelOptions = { 'grpc.max_receive_message_length': 16 << 20 };
 
 /** A client on the unix socket at `path`. It connects with its first call. */
 export function connectCri(path: string): Cri {
