@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { trimMemory } from '#linux/libc.ts';
 import type { Log } from '#log/log.ts';
 import type { Database } from '#store/database.ts';
 import { ContentStore } from './content-store.ts';
@@ -67,17 +68,19 @@ export function openParts(given: ImagesOptions): ImageParts {
   const { root, database, log, workerIdleMs } = options;
   const trash = new Trash(join(root, 'trash'), { log, workerIdleMs });
   const content = new ContentStore(join(root, 'content'), trash);
+  // Threads of the C library keep what they once had; these had megabytes.
+  const threads = { idleMs: workerIdleMs, ended: () => void trimMemory() };
   const fetchers = new WorkerPool<FetchCalls>({
+    ...threads,
     script: new URL('registry/fetch-worker.ts', import.meta.url),
     maxWorkers: 1,
     callsPerWorker: maxFetchCalls,
-    idleMs: workerIdleMs,
   });
   const unpackers = new WorkerPool<LayerCalls>({
+    ...threads,
     script: new URL('layer/layer-worker.ts', import.meta.url),
     maxWorkers: maxUnpackers,
     callsPerWorker: 1,
-    idleMs: workerIdleMs,
   });
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   const sync = (directory: string, signal: AbortSignal) =>

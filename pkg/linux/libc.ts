@@ -120,6 +120,20 @@ export const setsockopt = declare<[number, number, number, Buffer, number]>(
   'int setsockopt(int fd, int level, int name, const void *value, uint32_t length)',
 );
 
+/**
+ * Gives memory that was freed back to the system, from another thread: malloc_trim(3). C libraries
+ * without it keep less.
+ */
+export function trimMemory(): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  try {
+    libc.func('int malloc_trim(size_t pad)').async(0, () => resolve());
+  } catch {
+    resolve();
+  }
+  return promise;
+}
+
 /** The symbolic error number of the last failed call on this thread, such as `ENOENT`. */
 export function lastError(): string {
   return errorName(koffi.errno());

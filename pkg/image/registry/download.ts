@@ -11,6 +11,8 @@ export type Download = {
   /** An empty file. */
   readonly fd: number;
   readonly progress: DownloadProgress;
+  /** Is told of each piece. */
+  readonly received: (bytes: number) => void;
 };
 
 /**
@@ -19,7 +21,7 @@ export type Download = {
  */
 export async function downloadBlob(
   registry: Registry,
-  { blob, fd, progress }: Download,
+  { blob, fd, progress, received: tell }: Download,
   signal: AbortSignal,
 ): Promise<void> {
   const hash = createHash('sha256');
@@ -33,6 +35,7 @@ export async function downloadBlob(
         writeAll(fd, chunk, received);
         received += chunk.length;
         progress.advanceTo(received);
+        tell(chunk.length);
       }
       if (received === before && received < blob.size) throw wrongSize(blob, 'less');
     } catch (error) {

@@ -7,6 +7,7 @@ import { machineArchitecture } from '#image/platform.ts';
 import type { Reference } from '#image/reference.ts';
 import { stageFault } from '#image/stage-fault.ts';
 import { type Caller, serve } from '#image/worker/serve.ts';
+import { bufferCollector } from './collect-buffers.ts';
 import type { Credentials } from './credentials.ts';
 import { downloadBlob } from './download.ts';
 import { endpointsOf } from './hosts.ts';
@@ -52,6 +53,8 @@ const calls = {
 };
 export type FetchCalls = typeof calls;
 
+const collectBuffers = bufferCollector();
+
 /** Those of recent pulls, with their connections and tokens, for the layers that follow. */
 const registries = new Map<string, Registry>();
 const maxRegistries = 32;
@@ -74,7 +77,8 @@ async function download(request: DownloadRequest, signal: AbortSignal): Promise<
     const known = registries.get(JSON.stringify(request.access));
     const registry = known ?? (await connect(request.access));
     await using file = await open(request.path, 'r+');
-    await downloadBlob(registry, { blob: request.blob, fd: file.fd, progress }, signal);
+    const { blob } = request;
+    await downloadBlob(registry, { blob, fd: file.fd, progress, received: collectBuffers }, signal);
     progress.complete();
     await renameDurably(file, request.path, blobPath(request.store, request.blob.digest));
   } finally {

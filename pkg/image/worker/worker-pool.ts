@@ -9,6 +9,8 @@ export type PoolOptions = {
   readonly callsPerWorker: number;
   /** A worker costs some 10 MB, so it ends after this time without work. */
   readonly idleMs: number;
+  /** Told of each worker that has ended so. */
+  readonly ended: () => void;
 };
 
 type Job = {
@@ -133,7 +135,7 @@ export class WorkerPool<Served extends Calls> {
     member.worker.unref();
     member.idle = setTimeout(() => {
       this.#members.delete(member);
-      void member.worker.terminate();
+      void member.worker.terminate().then(this.#options.ended);
     }, this.#options.idleMs).unref();
   }
 
