@@ -107,7 +107,7 @@ async function measurePods(daemon: Daemon, image: string, peers: readonly Peer[]
   const bundle = join(daemon.place.state, 'containers', template, 'config.json');
   await using bare = await prepareBarePods(bundle);
   const rivals = peers.map(({ name, cri }) => [name, podOf(cri, daemon.place, image)] as const);
-  return alternate({
+  return await alternate({
     gantry: podOf(daemon.cri, daemon.place, image),
     bare: bare.run,
     ...Object.fromEntries(rivals),
@@ -130,7 +130,7 @@ async function measureExec(daemon: Daemon, image: string, peers: readonly Peer[]
     residents.defer(async () => void (await cri.stopPodSandbox({ podSandboxId })));
     rivals[name] = execOf(cri, id);
   }
-  return alternate({
+  return await alternate({
     gantry: execOf(daemon.cri, own.id),
     bare: bareExecOf(daemon, own.id),
     ...rivals,
@@ -173,36 +173,47 @@ async function measure() {
 
 type Measured = Awaited<ReturnType<typeof measure>>;
 
-function row(what: string, medians: Medians): Record<string, string> {
+function medianRow(what: string, medians: Medians): string[] {
   const { gantry = Number.NaN } = medians;
   const others = Object.entries(medians).filter(([name]) => name !== 'gantry');
-  return {
-    'median, ms': what,
-    gantry: gantry.toFixed(1),
-    ...Object.fromEntries(
-      others.map(([name, value]) => [
-        name,
-        `${value.toFixed(1)} (${(gantry / value).toFixed(2)}x)`,
-      ]),
-    ),
-  };
+  return [
+    what,
+    `${gantry.toFixed(1)} ms`,
+    ...others.map(([, value]) => `${value.toFixed(1)} ms (${(gantry / value).toFixed(2)}x)`),
+  ];
+}
+
+function idleRow(when: string, { rss, pss, cpuPercent }: Measured['usage']['fresh']): string[] {
+  return [when, mib(rss), mib(pss), `${cpuPercent.toFixed(2)} %`];
 }
 
 function mib(kib: number): string {
-  return (kib / 1024).toFixed(1);
+  return `${(kib / 1024).toFixed(1)} MiB`;
+}
+
+function printTable(rows: readonly (readonly string[])[]): void {
+  for (const row of rows)
+    console.log(
+      row
+        .map((cell) => cell.padEnd(24))
+        .join('')
+        .trimEnd(),
+    );
+  console.log();
 }
 
 function print({ podMs, execMs, usage: { fresh, withPods, monitorPssKib } }: Measured): void {
-  console.table([row('pod with one container', podMs), row('ExecSync echo', execMs)]);
-  console.table({
-    'after start': idleRow(fresh),
-    [`with ${options.pods} pods`]: idleRow(withPods),
-  });
-  console.log(`One conmon: ${mib(monitorPssKib)} MiB PSS`);
-
-  function idleRow({ rss, pss, cpuPercent }: typeof fresh) {
-    return { 'RSS, MiB': mib(rss), 'PSS, MiB': mib(pss), 'idle CPU, %': cpuPercent.toFixed(2) };
-  }
+  printTable([
+    ['median', ...Object.keys(podMs)],
+    medianRow('pod with one container', podMs),
+    medianRow('ExecSync echo', execMs),
+  ]);
+  printTable([
+    ['gantryd', 'RSS', 'PSS', 'idle CPU'],
+    idleRow('after start', fresh),
+    idleRow(`with ${options.pods} pods`, withPods),
+  ]);
+  console.log(`each conmon: ${mib(monitorPssKib)} PSS`);
 }
 
 if (options.help) {
