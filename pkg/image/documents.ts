@@ -58,18 +58,17 @@ export type TopDocument =
 
 /** Reads what a reference can name. `contentType` is the server's word, for documents without one. */
 export function parseTopDocument(bytes: Uint8Array, contentType: string): TopDocument {
-  const json = parseJson(bytes);
-  const { schemaVersion, mediaType } = v.parse(headSchema, json);
+  const { schemaVersion, mediaType } = parseAs(headSchema, bytes);
   if (schemaVersion === 1) {
     throw new Fault('unimplemented', 'the image is of schema 1, which Docker gave up in 2017');
   }
   switch (mediaType ?? contentType) {
     case mediaTypes.index:
     case mediaTypes.dockerIndex:
-      return { kind: 'index', index: v.parse(indexSchema, json) };
+      return { kind: 'index', index: parseAs(indexSchema, bytes) };
     case mediaTypes.manifest:
     case mediaTypes.dockerManifest:
-      return { kind: 'manifest', manifest: v.parse(manifestSchema, json) };
+      return { kind: 'manifest', manifest: parseAs(manifestSchema, bytes) };
     default:
       throw new Fault('unimplemented', `"${mediaType ?? contentType}" is not an image`);
   }
@@ -79,15 +78,19 @@ const headSchema = v.object({ schemaVersion: v.number(), mediaType: v.optional(v
 
 /** The type that an index or a manifest says it has; OCI's need not say it. */
 export function documentMediaType(bytes: Uint8Array): string | undefined {
-  return v.parse(headSchema, parseJson(bytes)).mediaType;
+  return parseAs(headSchema, bytes).mediaType;
 }
 
 export function parseConfigFile(bytes: Uint8Array): ImageConfigFile {
-  return v.parse(configSchema, parseJson(bytes));
+  return parseAs(configSchema, bytes);
 }
 
-function parseJson(bytes: Uint8Array): unknown {
-  return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString());
+function parseAs<Output>(schema: v.GenericSchema<unknown, Output>, bytes: Uint8Array): Output {
+  try {
+    return v.parse(schema, JSON.parse(new TextDecoder().decode(bytes)));
+  } catch (cause) {
+    throw new Fault('failed-precondition', 'read a document of the image', { cause });
+  }
 }
 
 const layerTypes = [

@@ -7,9 +7,15 @@ import { serve } from './worker/serve.ts';
 
 const calls = {
   empty: (directory: string): void => {
+    const failures: unknown[] = [];
     for (const name of readdirSync(directory)) {
-      rmSync(join(directory, name), { recursive: true, force: true });
+      try {
+        rmSync(join(directory, name), { recursive: true, force: true });
+      } catch (error) {
+        failures.push(error);
+      }
     }
+    if (failures.length > 0) throw failures[0];
   },
 };
 export type TrashCalls = typeof calls;

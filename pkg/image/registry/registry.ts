@@ -114,6 +114,7 @@ export class Registry {
     const { endpoint, connections } = server;
     const applicant = {
       connections,
+      base: endpoint.base,
       scope: `repository:${this.#reference.path}:pull`,
       credentials: credentialsFor(endpoint.base, this.#reference, this.#credentials),
     };

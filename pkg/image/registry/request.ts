@@ -1,13 +1,15 @@
 import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
-import type { Endpoint } from './endpoint.ts';
+import { createSecureContext } from 'node:tls';
+import type { Endpoint, EndpointTls } from './endpoint.ts';
 import { unreachable } from './unreachable.ts';
 import { systemAuthorities } from './trust.ts';
 
 /** How one server is reached. Connections are kept for the next request, for a while. */
 export type Connections = {
   readonly http: HttpAgent;
-  readonly https: HttpsAgent;
+  /** Made when it is needed: reading all trusted certificates takes its time. */
+  readonly https: () => HttpsAgent;
   readonly dialTimeoutMs: number;
   /** A server that sends nothing for so long is given up. */
   readonly idleTimeoutMs: number;
@@ -27,18 +29,22 @@ export type ConnectOptions = {
 };
 
 export function connectionsTo(endpoint: Endpoint, options: ConnectOptions): Connections {
-  const { skipVerify, authorities, client } = endpoint.tls;
   const { idleTimeoutMs, proxyEnvironment } = options;
   const shared = { keepAlive: true, timeout: idleTimeoutMs, proxyEnv: proxyEnvironment };
   const http = new HttpAgent(shared);
-  const https = new HttpsAgent({
-    ...shared,
+  let agent: HttpsAgent | undefined;
+  const https = () => (agent ??= new HttpsAgent({ ...shared, ...tlsOptions(endpoint.tls) }));
+  return { http, https, dialTimeoutMs: endpoint.dialTimeoutMs, idleTimeoutMs };
+}
+
+/** One context for all connections, as each one made has to read the certificates again. */
+function tlsOptions({ skipVerify, authorities, client }: EndpointTls) {
+  const secureContext = createSecureContext({
     ca: [...systemAuthorities(), ...authorities],
     cert: client.map(({ certificate }) => certificate),
     key: client.map(({ key }) => key),
-    rejectUnauthorized: !skipVerify,
   });
-  return { http, https, dialTimeoutMs: endpoint.dialTimeoutMs, idleTimeoutMs };
+  return { secureContext, rejectUnauthorized: !skipVerify };
 }
 
 const maxRedirects = 10;
@@ -89,7 +95,7 @@ async function sendOnce(
   const isTls = url.startsWith('https:');
   const options = { method, headers: { 'user-agent': 'gantry', ...headers }, signal };
   const request = isTls
-    ? httpsRequest(url, { ...options, agent: connections.https })
+    ? httpsRequest(url, { ...options, agent: connections.https() })
     : httpRequest(url, { ...options, agent: connections.http });
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const giveUp = (ms: number) => () => request.destroy(new Error(`nothing heard for ${ms} ms`));

@@ -25,6 +25,7 @@ function meaningOf(status: number): [FaultCode, string] {
     return ['unauthenticated', 'it does not accept the credentials, or wants some'];
   if (status === 403) return ['permission-denied', 'it denies access'];
   if (status === 404) return ['not-found', 'it has no such image'];
+  if (status === 416) return ['failed-precondition', 'it has less than the image says'];
   if (status === 429) return ['unavailable', 'too many requests'];
   return ['unavailable', 'it cannot answer'];
 }

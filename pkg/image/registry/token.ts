@@ -13,6 +13,8 @@ const tokenAnswer = v.object({
 
 export type Applicant = {
   readonly connections: Connections;
+  /** The registry that asks for a token. */
+  readonly base: string;
   /** What we want to do, such as `repository:library/busybox:pull`. */
   readonly scope: string;
   readonly credentials: Credentials | undefined;
@@ -43,9 +45,13 @@ function basic({ username, password }: Password): string {
 
 async function fetchToken(
   challenge: Extract<Challenge, { scheme: 'bearer' }>,
-  { connections, scope, credentials }: Applicant,
+  { connections, base, scope, credentials }: Applicant,
   signal: AbortSignal,
 ): Promise<string> {
+  if (credentials && base.startsWith('https:') && !challenge.realm.startsWith('https:')) {
+    const sentence = `token server "${challenge.realm}" would see the credentials in the clear`;
+    throw new Fault('permission-denied', sentence);
+  }
   const wanted = { scope: challenge.scope ?? scope, service: challenge.service };
   const request =
     credentials && 'identityToken' in credentials
