@@ -1,4 +1,5 @@
 import { mkdirSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { openCgroupfs } from 'cgroupfs-ts';
 import { Fault } from '#errors/fault.ts';
@@ -15,6 +16,7 @@ import { closeRuntime, openRuntime } from '#runtime/runtime.ts';
 import { serveCri } from '#server/server.ts';
 import { openDatabase } from '#store/database.ts';
 import type { Config } from './config.ts';
+import { keepMemorySmall } from './memory-keeper.ts';
 import { findProgram, requireProgram } from './programs.ts';
 
 export type Daemon = {
@@ -82,6 +84,8 @@ export async function startDaemon({
   );
   const server = await serveCri({ log, engine, images, network, version, config }, config.listen);
   opened.defer(() => server.close(stopGraceMs));
+  opened.use(keepMemorySmall());
+  flushCompileCache();
   if (notifySocket !== undefined) notifyServiceManager(notifySocket, 'READY=1');
   log.info({ listen: config.listen, version, root: config.root, state: config.state }, 'serving');
   const running = opened.move();

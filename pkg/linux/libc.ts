@@ -115,6 +115,9 @@ export const sendto = declare<[number, Buffer, number, number, Buffer, number]>(
 export const recv = declare<[number, Buffer, number, number]>(
   'long recv(int fd, _Out_ void *buffer, size_t length, int flags)',
 );
+export const madvise = declare<[bigint, bigint, number]>(
+  'int madvise(uintptr_t address, size_t length, int advice)',
+);
 export const flock = declare<[number, number]>('int flock(int fd, int operation)');
 export const setsockopt = declare<[number, number, number, Buffer, number]>(
   'int setsockopt(int fd, int level, int name, const void *value, uint32_t length)',

@@ -5,7 +5,7 @@ import { claimPlace, type Place, type PlaceOptions } from './place.ts';
 import { startServer, type ServerProcess } from './server-process.ts';
 import { eventually } from './wait.ts';
 
-const main = fileURLToPath(new URL('../../../cmd/gantryd/main.ts', import.meta.url));
+const launcher = fileURLToPath(new URL('../../../cmd/gantryd/gantryd', import.meta.url));
 
 /** One gantryd with a place of its own. Disposing of it removes its pods and every trace of it. */
 export class Daemon {
@@ -82,7 +82,7 @@ export async function startDaemon(options: PlaceOptions = {}): Promise<Daemon> {
 
 async function launch(place: Place): Promise<ServerProcess> {
   return startServer({
-    command: [process.execPath, '--no-concurrent-sparkplug', main, '--config', place.config],
+    command: [launcher, '--config', place.config],
     log: place.log,
     ready: /"message":"serving"/,
   });

@@ -1,0 +1,38 @@
+import { trimMemory } from '#linux/libc.ts';
+import { dropProgramPages } from '#linux/memory.ts';
+
+const firstLookMs = 2_000;
+const lookEveryMs = 10_000;
+/** How much the daemon may grow before it is worth the milliseconds that giving back takes. */
+const toleranceBytes = 12 * 1024 * 1024;
+
+/**
+ * Keeps the resident memory at what is in use: what was touched at the start alone is given back soon
+ * after it, and whenever the daemon has grown, as by a pull, so is what is not needed any more.
+ */
+export function keepMemorySmall(): Disposable {
+  let inUse: number | undefined;
+  let isTrimmed = false;
+  const look = (): void => {
+    const resident = process.memoryUsage.rss();
+    // Some of what was given back comes again with the first work: that is in use.
+    if (isTrimmed) inUse = resident;
+    isTrimmed = inUse === undefined || resident > inUse + toleranceBytes;
+    if (isTrimmed) void giveBack();
+  };
+  const first = setTimeout(look, firstLookMs).unref();
+  const later = setInterval(look, lookEveryMs).unref();
+  return {
+    [Symbol.dispose]: () => {
+      clearTimeout(first);
+      clearInterval(later);
+    },
+  };
+}
+
+async function giveBack(): Promise<void> {
+  // There with --expose-gc, as the launcher has it.
+  await globalThis.gc?.({ type: 'major', execution: 'async' });
+  await trimMemory();
+  dropProgramPages();
+}
