@@ -13,8 +13,14 @@ export type Handler<Request, Response> = (
 /** Asked every few seconds by kubelet: their lines would drown the others. */
 const frequent = /^(List|Version|Status|.*Status$|.*Stats$|ImageFsInfo|RuntimeConfig|ExecSync)/;
 
+type Subject = {
+  readonly podSandboxId?: string;
+  readonly containerId?: string;
+  readonly image?: { readonly image?: string } | null;
+};
+
 /** Wraps a handler for gRPC: a request id, cancellation in, status and one log line out. */
-export function unary<Request, Response>(
+export function unary<Request extends object, Response extends object>(
   rpc: string,
   log: Log,
   handle: Handler<Request, Response>,
@@ -25,18 +31,31 @@ export function unary<Request, Response>(
     const requestId = randomBytes(6).toString('hex');
     void withRequest({ requestId, rpc }, async () => {
       const startedAt = performance.now();
-      const durationMs = (): number => Math.round((performance.now() - startedAt) * 100) / 100;
+      const fields = (answer: Subject) => ({
+        ...subjectOf(call.request),
+        ...subjectOf(answer),
+        durationMs: Math.round((performance.now() - startedAt) * 100) / 100,
+      });
       try {
         const response = await handle(call.request, signal);
-        log[level]({ durationMs: durationMs() }, 'done');
+        log[level](fields(response), 'done');
         reply(null, response);
       } catch (error) {
         const failure = toServiceError(error);
-        const fields = { durationMs: durationMs(), code: status[failure.code] };
-        log[faultCode(error) === 'not-found' ? level : 'error'](fields, failure.details);
+        const failureLevel = faultCode(error) === 'not-found' ? level : 'error';
+        log[failureLevel]({ ...fields({}), code: status[failure.code] }, failure.details);
         reply(failure);
       }
     });
+  };
+}
+
+/** The ids that a message is about, under the keys by which the whole log names them. */
+function subjectOf({ podSandboxId, containerId, image }: Subject): object {
+  return {
+    ...(podSandboxId ? { sandboxId: podSandboxId } : {}),
+    ...(containerId ? { containerId } : {}),
+    ...(image?.image ? { image: image.image } : {}),
   };
 }
 

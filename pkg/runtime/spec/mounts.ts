@@ -47,7 +47,7 @@ function kernelMount(destination: string, type: string, options: readonly string
 
 function podMounts(files: PodFiles): SpecMount[] {
   return [
-    podMount('/dev/shm', files.shm),
+    { ...podMount('/dev/shm', files.shm), options: ['rbind', 'rw', ...hardened] },
     podMount('/etc/hostname', files.hostname),
     podMount('/etc/hosts', files.hosts),
     podMount('/etc/resolv.conf', files.resolvConf),
