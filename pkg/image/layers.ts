@@ -1,3 +1,4 @@
+import { faultCode } from '#errors/fault.ts';
 import { allOrStop } from './all-or-stop.ts';
 import type { BlobSource, Downloads } from './downloads.ts';
 import { Joined } from './joined.ts';
@@ -91,7 +92,13 @@ export class Layers {
     const unpack = async (wanted: AbortSignal): Promise<void> => {
       using _slot = await stack.unpacking.hold();
       const request = { fd, progress, directory, diffId };
-      extracted.resolve(await this.#deps.unpackers.call('unpack', request, wanted));
+      try {
+        extracted.resolve(await this.#deps.unpackers.call('unpack', request, wanted));
+      } catch (error) {
+        // Its download stopped, and the reason is still on its way here from another thread.
+        if (faultCode(error) === 'cancelled' && !wanted.aborted) await stored;
+        throw error;
+      }
     };
     await allOrStop([unpack, (wanted) => untilAborted(stored, wanted)], signal);
     return extracted.promise;
