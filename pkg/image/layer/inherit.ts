@@ -1,8 +1,6 @@
-import { type BigIntStats, lstatSync } from 'node:fs';
 import { isErrno } from '#errors/fault.ts';
-import { check, lgetxattr, llistxattr } from '#linux/libc.ts';
-import { applyAttributes, type Attributes } from './attributes.ts';
-import { cPath, type Place, procPath, Tree } from './tree.ts';
+import { applyAttributes, type Attributes, attributesOf } from './attributes.ts';
+import { existingAt, Tree } from './tree.ts';
 
 /**
  * Gives directories that a layer did not describe the attributes that they have in the layers below:
@@ -30,46 +28,14 @@ function attributesBelow(lowers: readonly Tree[], path: string): Attributes | un
   for (const lower of lowers) {
     try {
       const place = lower.find(path);
-      const stat = lstatSync(procPath(place), { bigint: true });
-      return stat.isDirectory() ? attributesOf(place, stat) : undefined;
+      const existing = existingAt(place);
+      if (existing !== 'nothing') {
+        return existing === 'directory' ? attributesOf(place) : undefined;
+      }
     } catch (error) {
       if (isErrno(error, 'ENOTDIR')) return undefined;
       if (!isErrno(error, 'ENOENT')) throw error;
     }
   }
   return undefined;
-}
-
-const nanosecondsPerSecond = 1_000_000_000n;
-
-function attributesOf(place: Place, stat: BigIntStats): Attributes {
-  return {
-    mode: Number(stat.mode) & 0o7777,
-    uid: Number(stat.uid),
-    gid: Number(stat.gid),
-    modified: {
-      seconds: stat.mtimeNs / nanosecondsPerSecond,
-      nanoseconds: stat.mtimeNs % nanosecondsPerSecond,
-    },
-    xattrs: xattrsOf(place),
-  };
-}
-
-/** The kernel's own limit on the list of names, and on each value: xattr(7). */
-const maxXattrBytes = 65_536;
-
-function xattrsOf(place: Place): Map<string, string> {
-  const path = Buffer.concat([procPath(place), Buffer.of(0)]);
-  const buffer = Buffer.alloc(maxXattrBytes);
-  const length = check(llistxattr(path, buffer, buffer.length), 'llistxattr', place.base);
-  const names = buffer.toString('latin1', 0, length).split('\0').filter(Boolean);
-  return new Map(
-    names.map((name) => {
-      const size = lgetxattr(path, cPath(name), buffer, buffer.length);
-      return [
-        name,
-        buffer.toString('latin1', 0, check(size, 'lgetxattr', `${place.base}, ${name}`)),
-      ];
-    }),
-  );
 }

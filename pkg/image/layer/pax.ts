@@ -1,6 +1,5 @@
 import { malformed } from './tar-header.ts';
-
-export type Time = { readonly seconds: bigint; readonly nanoseconds: bigint };
+import { parseTime, type Time } from './time.ts';
 
 /** What a pax extended header says that we use. Text is latin1: one character for each byte. */
 export type PaxRecords = {
@@ -73,14 +72,8 @@ function decimal(text: string): number {
   return value;
 }
 
-const nanosecondsPerSecond = 1_000_000_000n;
-
-/** Decimal seconds since 1970, to the nanosecond; the fraction counts forward, as in timespec(3). */
-export function timeOf(text: string): Time {
-  const [, sign, whole, fraction = ''] = /^(-?)(\d+)(?:\.(\d*))?$/.exec(text) ?? [];
-  if (whole === undefined) throw malformed(`the time "${text}"`);
-  const total = BigInt(whole) * nanosecondsPerSecond + BigInt(fraction.padEnd(9, '0').slice(0, 9));
-  const nanoseconds = sign === '-' ? -total : total;
-  const part = ((nanoseconds % nanosecondsPerSecond) + nanosecondsPerSecond) % nanosecondsPerSecond;
-  return { seconds: (nanoseconds - part) / nanosecondsPerSecond, nanoseconds: part };
+function timeOf(text: string): Time {
+  const time = parseTime(text);
+  if (time === undefined) throw malformed(`the time "${text}"`);
+  return time;
 }

@@ -1,6 +1,7 @@
 import type { ByteReader } from './bytes.ts';
-import { noPax, parsePax, type PaxRecords, type Time, timeOf } from './pax.ts';
+import { noPax, parsePax, type PaxRecords } from './pax.ts';
 import { blockBytes, decodeHeader, malformed, type TarHeader } from './tar-header.ts';
+import { type Time, timeFrom } from './time.ts';
 
 const entryTypes = {
   '0': 'file',
@@ -121,7 +122,7 @@ function entryOf(header: TarHeader, { name, linkName, pax }: Extensions): TarEnt
     mode: header.mode,
     uid: pax.uid ?? header.uid,
     gid: pax.gid ?? header.gid,
-    modified: pax.modified ?? timeOf(String(header.mtimeSeconds)),
+    modified: pax.modified ?? timeFrom(BigInt(header.mtimeSeconds) * 1_000_000_000n),
     device: header.device,
     xattrs: pax.xattrs,
   };
