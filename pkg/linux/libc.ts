@@ -137,6 +137,45 @@ export function trimMemory(): Promise<void> {
   return promise;
 }
 
+export const pipe2 = declare<[Int32Array, number]>('int pipe2(_Out_ int *fds, int flags)');
+export const memfdCreate = declare<[string, number]>(
+  'int memfd_create(const char *name, unsigned int flags)',
+);
+export const waitpid = declare<[number, Int32Array, number]>(
+  'int waitpid(int pid, _Out_ int *status, int options)',
+);
+// The posix_spawn(3) family returns the error number itself. The opaque structures are Buffers.
+export const posixSpawn = declare<
+  [Int32Array, string, Buffer, Buffer, readonly (string | null)[], readonly (string | null)[]]
+>(
+  'int posix_spawn(_Out_ int *pid, const char *path, const void *actions, const void *attributes, const char **argv, const char **envp)',
+);
+export const spawnActionsInit = declare<[Buffer]>(
+  'int posix_spawn_file_actions_init(void *actions)',
+);
+export const spawnActionsDestroy = declare<[Buffer]>(
+  'int posix_spawn_file_actions_destroy(void *actions)',
+);
+export const spawnActionsDup2 = declare<[Buffer, number, number]>(
+  'int posix_spawn_file_actions_adddup2(void *actions, int fd, int to)',
+);
+export const spawnActionsOpen = declare<[Buffer, number, string, number, number]>(
+  'int posix_spawn_file_actions_addopen(void *actions, int fd, const char *path, int flags, uint32_t mode)',
+);
+export const spawnActionsChdir = declare<[Buffer, string]>(
+  'int posix_spawn_file_actions_addchdir_np(void *actions, const char *path)',
+);
+export const spawnAttributesInit = declare<[Buffer]>('int posix_spawnattr_init(void *attributes)');
+export const spawnAttributesSetFlags = declare<[Buffer, number]>(
+  'int posix_spawnattr_setflags(void *attributes, short flags)',
+);
+export const spawnAttributesSetDefault = declare<[Buffer, Buffer]>(
+  'int posix_spawnattr_setsigdefault(void *attributes, const void *signals)',
+);
+export const spawnAttributesSetMask = declare<[Buffer, Buffer]>(
+  'int posix_spawnattr_setsigmask(void *attributes, const void *signals)',
+);
+
 /** The symbolic error number of the last failed call on this thread, such as `ENOENT`. */
 export function lastError(): string {
   return errorName(koffi.errno());

@@ -1,10 +1,11 @@
-import { type ChildProcess, execFile } from 'node:child_process';
-import { constants } from 'node:os';
+import { closeSync, fstatSync, readSync, writeSync } from 'node:fs';
+import { startChild } from './child.ts';
+import { check, memfdCreate } from './libc.ts';
 
-/** A program that could not be run, or that ended with another status than 0. */
+/** A program that ended with another status than 0, or did not end in time. */
 export class ProgramError extends Error {
   override readonly name: string = 'ProgramError';
-  /** Exit status; undefined when it was ended by a signal, timed out or could not be started. */
+  /** As a shell gives it; undefined when it had to be killed because it gave no answer. */
   readonly exitCode: number | undefined;
 
   constructor(message: string, exitCode: number | undefined) {
@@ -13,41 +14,54 @@ export class ProgramError extends Error {
   }
 }
 
+/** Where a program that we run looks for others. */
+export const programPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
 /**
- * Runs a program to its end and returns its standard output. It is killed after `timeoutMs`.
- * The error's message is what the program said, or why it ended.
+ * Runs a program to its end and returns what it wrote to its standard output, which should fit into
+ * memory. It is killed after `timeoutMs`. The error's message is what the program said, or why it ended.
  *
- * execa is the project's way to run programs elsewhere; in the daemon it would take a ninth of the
- * memory that it may use (8.6 MiB), for nothing that is needed here.
+ * execa, the project's way to run programs elsewhere, would take a ninth of the memory that the daemon
+ * may use (8.6 MiB), for nothing that is needed here.
  */
-export function runProgram(
+export async function runProgram(
   path: string,
   args: readonly string[],
   options: { readonly timeoutMs: number; readonly input?: string },
 ): Promise<string> {
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
-  const settings = {
-    timeout: options.timeoutMs,
-    killSignal: 'SIGKILL',
-    maxBuffer: 1 << 20,
-  } as const;
-  const child = execFile(path, [...args], settings, (error, stdout, stderr) => {
-    if (error === null) return resolve(stdout);
-    const why = error.killed === true ? `no answer within ${options.timeoutMs} ms` : error.message;
-    const exitCode = typeof error.code === 'number' ? error.code : undefined;
-    reject(new ProgramError(`${path} ${args[0] ?? ''}: ${stderr.trim() || why}`, exitCode));
-  });
-  // A program that ends without reading its input is judged by its exit status.
-  child.stdin?.on('error', () => {});
-  child.stdin?.end(options.input);
-  return promise;
+  using input = openScratch(options.input);
+  using output = openScratch();
+  using errors = openScratch();
+  const stdio = [input.fd, output.fd, errors.fd];
+  const child = startChild({ path, args, env: { PATH: programPath }, stdio });
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    // The pid is the child's own until it has been waited for, and it leads its process group.
+    process.kill(-child.pid, 'SIGKILL');
+  }, options.timeoutMs);
+  const exitCode = await child.ended;
+  clearTimeout(timer);
+  if (exitCode === 0) return output.text();
+  const why = isLate ? `no answer within ${options.timeoutMs} ms` : `exit status ${exitCode}`;
+  const message = `${path} ${args[0] ?? ''}: ${errors.text().trim() || why}`;
+  throw new ProgramError(message, isLate ? undefined : exitCode);
 }
 
-/** The status with which a child ends, as a shell gives it: 128 + n when signal n ended it. */
-export function exitOf(child: ChildProcess): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  child.on('error', reject).on('exit', (code, signal) => {
-    resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal]));
-  });
-  return promise;
+type Scratch = Disposable & { readonly fd: number; text(): string };
+
+/** A file in memory (memfd_create(2)): what is written to it is there as soon as its writer has ended. */
+function openScratch(content = ''): Scratch {
+  const MFD_CLOEXEC = 1;
+  const fd = check(memfdCreate('gantry', MFD_CLOEXEC), 'memfd_create', '');
+  // At a position, so that a program begins to read at the beginning.
+  if (content !== '') writeSync(fd, content, 0);
+  return {
+    fd,
+    text: () => {
+      const buffer = Buffer.alloc(fstatSync(fd).size);
+      return buffer.toString('utf8', 0, readSync(fd, buffer, 0, buffer.length, 0));
+    },
+    [Symbol.dispose]: () => closeSync(fd),
+  };
 }

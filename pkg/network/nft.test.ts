@@ -22,7 +22,7 @@ table inet fine {
 });
 
 it('Nft says what the program does not like', async () => {
-  await expect(openNft('nft').check('no such rule')).rejects.toMatchObject({
+  await expect(openNft('/usr/sbin/nft').check('no such rule')).rejects.toMatchObject({
     code: 'unavailable',
     cause: { message: expect.stringContaining('syntax error') },
   });

@@ -1,13 +1,14 @@
-import { spawn } from 'node:child_process';
 import { closeSync, constants, existsSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Fault } from '#errors/fault.ts';
+import { openOutputPipe, startChild } from '#linux/child.ts';
 import { identifyProcess, signalProcess } from '#linux/process.ts';
+import { programPath } from '#linux/program.ts';
 import type { ContainerId } from './id.ts';
 import type { Layout } from './layout.ts';
-import { globalArgs, type OciRuntime, programPath } from './oci-runtime.ts';
+import { globalArgs, type OciRuntime } from './oci-runtime.ts';
 
 /** What conmon is to watch. */
 export type Monitored = {
@@ -35,31 +36,34 @@ export async function createMonitored(
   { layout, container }: { readonly layout: Layout; readonly container: Monitored },
 ): Promise<number> {
   const paths = layout.container(container.id);
-  const log = openSync(paths.monitorLog, 'a', 0o600);
-  const child = spawn(monitor, monitorArgs(runtime, layout, container), {
-    // A session of its own: Ctrl-C at a gantryd in the foreground is not meant for containers.
-    detached: true,
+  using report = openOutputPipe();
+  using log = openLog(paths.monitorLog);
+  startChild({
+    path: monitor,
+    args: monitorArgs(runtime, layout, container),
     // It leaves a file named `oom` in its working directory when it learns of such a kill.
     cwd: paths.folder,
-    stdio: ['ignore', 'ignore', log, 'pipe'],
+    stdio: [null, null, log.fd, report.writeFd],
     env: { PATH: programPath, _OCI_SYNCPIPE: '3' },
   });
-  closeSync(log);
-  const failed = Promise.withResolvers<never>();
-  child.on('error', (cause) =>
-    failed.reject(new Fault('unavailable', `run the monitor "${monitor}"`, { cause })),
-  );
+  report.closeWriteFd();
+  const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
     killMonitor(paths.monitorPidFile);
     const sentence = `"${runtime.path} create" gave no answer within ${createTimeoutMs / 1000} s`;
-    failed.reject(new Fault('deadline-exceeded', sentence));
+    late.reject(new Fault('deadline-exceeded', sentence));
   }, createTimeoutMs);
   try {
-    const report = await Promise.race([readLine(child.stdio[3]), failed.promise]);
-    return readReport(report, paths.monitorLog);
+    const line = await Promise.race([readLine(report.stream), late.promise]);
+    return readReport(line, paths.monitorLog);
   } finally {
     clearTimeout(timer);
   }
+}
+
+function openLog(path: string): Disposable & { readonly fd: number } {
+  const fd = openSync(path, 'a', 0o600);
+  return { fd, [Symbol.dispose]: () => closeSync(fd) };
 }
 
 /** Has the monitor open the container's log file anew, and returns when it has. */
@@ -98,9 +102,8 @@ function monitorArgs(runtime: OciRuntime, layout: Layout, container: Monitored):
 }
 
 /** conmon keeps its end open for as long as it lives, so the first line has to be enough. */
-async function readLine(pipe: unknown): Promise<string> {
+async function readLine(pipe: Readable): Promise<string> {
   let text = '';
-  if (!(pipe instanceof Readable)) return text;
   for await (const chunk of pipe) {
     text += String(chunk);
     if (text.includes('\n')) break;

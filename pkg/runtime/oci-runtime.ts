@@ -1,8 +1,8 @@
-import { spawn } from 'node:child_process';
 import { closeSync, constants, openSync, readFileSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { isErrno } from '#errors/fault.ts';
-import { exitOf, runProgram } from '#linux/program.ts';
+import { startChild } from '#linux/child.ts';
+import { programPath, runProgram } from '#linux/program.ts';
 import type { ContainerId } from './id.ts';
 
 /** A configured runtime handler: an OCI runtime program and the folder that it keeps its state in. */
@@ -13,9 +13,6 @@ export type OciRuntime = {
   readonly kind: 'crun' | 'other';
   readonly root: string;
 };
-
-/** Where an OCI runtime looks for what it runs itself: hooks. */
-export const programPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 const timeoutMs = 60_000;
 
@@ -54,10 +51,13 @@ export async function runDetached(
     pidFile,
     id,
   ];
-  // A pipe would be inherited, and hold us up, as long as the container lives.
-  const child = spawn(runtime.path, args, { detached: true, stdio: ['ignore', 'ignore', log] });
-  closeSync(log);
-  if ((await exitOf(child)) !== 0) throw new Error(readFileSync(errors, 'utf8').trim());
+  const stdio = [null, null, log];
+  try {
+    const child = startChild({ path: runtime.path, args, env: { PATH: programPath }, stdio });
+    if ((await child.ended) !== 0) throw new Error(readFileSync(errors, 'utf8').trim());
+  } finally {
+    closeSync(log);
+  }
 }
 
 /** Removes what the runtime keeps of a container, its cgroup too; kills it when it still runs. Idempotent. */

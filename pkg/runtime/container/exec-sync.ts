@@ -1,11 +1,10 @@
-import { spawn } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
 import { Fault, isErrno } from '#errors/fault.ts';
-import { exitOf } from '#linux/program.ts';
+import { openOutputPipe, type OutputPipe, startChild } from '#linux/child.ts';
+import { programPath } from '#linux/program.ts';
 import { type Engine, handlerOf } from '#runtime/engine.ts';
-import { globalArgs, programPath } from '#runtime/oci-runtime.ts';
+import { globalArgs } from '#runtime/oci-runtime.ts';
 import { rejectWhenAborted, within } from '#runtime/wait.ts';
 import type { Container } from './container.ts';
 import { killExec } from './kill-exec.ts';
@@ -78,15 +77,16 @@ async function run(
 ): Promise<ExecResult> {
   const runtime = handlerOf(engine, container.runtimeHandler);
   const args = ['exec', '--process', files.spec, '--pid-file', files.pid, container.id];
-  const child = spawn(runtime.path, [...globalArgs(runtime), ...args], {
-    detached: true,
-    stdio: ['ignore', 'pipe', 'pipe'],
+  using stdout = openOutputPipe();
+  using stderr = openOutputPipe();
+  const child = startChild({
+    path: runtime.path,
+    args: [...globalArgs(runtime), ...args],
     env: { PATH: programPath },
+    stdio: [null, stdout.writeFd, stderr.writeFd],
   });
   const room = { bytes: maxOutputBytes };
-  const stdout = collect(child.stdout, room);
-  const stderr = collect(child.stderr, room);
-  const ended = exitOf(child);
+  const outputs = [collect(stdout, room), collect(stderr, room)] as const;
   const cut = timeoutMs > 0 ? AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]) : signal;
   using killed = rejectWhenAborted(cut, async () => {
     await killExec(engine, container, { runtimePid: child.pid, pid: readPid(files.pid) });
@@ -96,32 +96,27 @@ async function run(
       `exec in container "${container.id}": "${command.join(' ')}" was killed: ${why}`,
     );
   });
-  const exitCode = await Promise.race([ended, killed]);
+  const exitCode = await Promise.race([child.ended, killed]);
   // The killing itself makes it end.
   if (cut.aborted) await killed;
-  await within(Promise.all([stdout.ended, stderr.ended]), drainTimeoutMs);
-  return { stdout: stdout.take(), stderr: stderr.take(), exitCode };
+  await within(Promise.all(outputs.map(({ ended }) => ended)), drainTimeoutMs);
+  const [out, err] = outputs;
+  return { stdout: Buffer.concat(out.chunks), stderr: Buffer.concat(err.chunks), exitCode };
 }
 
-/** Reads a stream to its end and keeps as much as there is room for. `take` ends the reading. */
-function collect(
-  stream: Readable,
-  room: { bytes: number },
-): { ended: Promise<void>; take: () => Buffer } {
+type Collected = { readonly chunks: readonly Buffer[]; readonly ended: Promise<void> };
+
+/** Reads a child's output to its end, and keeps as much as there is room for. */
+function collect(output: OutputPipe, room: { bytes: number }): Collected {
+  output.closeWriteFd();
   const chunks: Buffer[] = [];
-  stream.on('data', (chunk: Buffer) => {
+  output.stream.on('data', (chunk: Buffer) => {
     if (room.bytes > 0) chunks.push(chunk.subarray(0, room.bytes));
     room.bytes -= chunk.length;
   });
   const { promise: ended, resolve } = Promise.withResolvers<void>();
-  stream.on('close', resolve).on('error', () => resolve());
-  return {
-    ended,
-    take: () => {
-      stream.destroy();
-      return Buffer.concat(chunks);
-    },
-  };
+  output.stream.on('close', resolve).on('error', () => resolve());
+  return { chunks, ended };
 }
 
 /** The exec'd process's pid, which the OCI runtime writes once the command could be begun. */
