@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Descriptor } from '#api/oci/image.ts';
 import { blobDirectory, blobPath, ingestDirectory, newIngestPath } from './content-paths.ts';
@@ -23,7 +23,9 @@ export class ContentStore {
     this.directory = directory;
     this.#trash = trash;
     mkdirSync(blobDirectory(directory), { recursive: true, mode: 0o755 });
-    writeFileSync(join(directory, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
+    const layout = join(directory, 'oci-layout');
+    // On a full disk it must still be possible to start, and to remove images.
+    if (!existsSync(layout)) writeFileSync(layout, '{"imageLayoutVersion":"1.0.0"}');
     trash.discard(ingestDirectory(directory));
     mkdirSync(ingestDirectory(directory), { mode: 0o700 });
     for (const name of readdirSync(blobDirectory(directory))) this.#sizes.set(`sha256:${name}`, 0);

@@ -66,7 +66,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-function open(change: Partial<NetworkConfig> = {}, nft = 'nft'): Promise<PodNetwork> {
+function open(change: Partial<NetworkConfig> = {}, nft = '/usr/sbin/nft'): Promise<PodNetwork> {
   return openPodNetwork({ config: { ...config, ...change }, database, thread, log, nft });
 }
 

@@ -11,6 +11,7 @@ import {
   createContainer,
   exec,
   forever,
+  logged,
   readLog,
   runContainer,
   runPod,
@@ -115,7 +116,7 @@ describe('a container', () => {
     const script = 'echo before; while [ ! -e /gate ]; do usleep 20000; done; echo after';
     const config = containerConfig(busybox, { command: ['/bin/sh', '-c', script] });
     const id = await runContainer(cri, pod, config);
-    const { logPath } = await containerStatus(cri, id);
+    const { logPath } = await logged(cri, id, 'before');
     await rename(logPath, `${logPath}.1`);
     await cri.reopenContainerLog({ containerId: id });
     await exec(cri, id, 'touch /gate');

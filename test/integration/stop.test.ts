@@ -6,16 +6,16 @@ import { processes } from './harness/leftovers.ts';
 import {
   containerConfig,
   containerStatus,
-  exec,
   forever,
+  logged,
   podStatus,
   readLog,
   runContainer,
   runPod,
   runToEnd,
+  shell,
   waitForExit,
 } from './harness/pods.ts';
-import { eventually } from './harness/wait.ts';
 
 const deaf = { command: ['/bin/sh', '-c', "trap '' TERM; while :; do sleep 1; done"] };
 
@@ -29,7 +29,9 @@ describe('stopping', () => {
   test('a container lets it end by itself', async ({ daemon, busybox }) => {
     const { cri } = daemon;
     const pod = await runPod(daemon);
-    const containerId = await runContainer(cri, pod, containerConfig(busybox, forever));
+    const script = 'echo ready; while :; do sleep 1000 & wait; done';
+    const containerId = await runContainer(cri, pod, containerConfig(busybox, shell(script)));
+    await logged(cri, containerId, 'ready');
     const tookMs = await elapsedMs(async () => cri.stopContainer({ containerId, timeout: 20 }));
     expect(tookMs).toBeLessThan(5000);
     expect(await containerStatus(cri, containerId)).toMatchObject({
@@ -62,13 +64,13 @@ describe('stopping', () => {
   test('a container sends the signal that it asks for', async ({ daemon, busybox }) => {
     const { cri } = daemon;
     const pod = await runPod(daemon);
-    const script = "trap 'exit 42' USR1; touch /ready; while :; do sleep 1000 & wait; done";
+    const script = "trap 'exit 42' USR1; echo ready; while :; do sleep 1000 & wait; done";
     const config = containerConfig(busybox, {
       command: ['/bin/sh', '-c', script],
       stopSignal: Signal.SIGUSR1,
     });
     const containerId = await runContainer(cri, pod, config);
-    await exec(cri, containerId, 'while [ ! -e /ready ]; do usleep 20000; done');
+    await logged(cri, containerId, 'ready');
     await cri.stopContainer({ containerId, timeout: 20 });
     expect((await containerStatus(cri, containerId)).exitCode).toBe(42);
   });
@@ -153,8 +155,7 @@ describe('stopping', () => {
     const script = 'echo said; while :; do sleep 1; done';
     const config = containerConfig(busybox, { command: ['/bin/sh', '-c', script] });
     const containerId = await runContainer(cri, pod, config);
-    const { logPath } = await containerStatus(cri, containerId);
-    await eventually('the log has a line', async () => (await readLog(logPath)).length > 0);
+    const { logPath } = await logged(cri, containerId, 'said');
     await cri.removeContainer({ containerId });
     expect((await readLog(logPath)).map(({ text }) => text)).toEqual(['said']);
     expect((await cri.listContainers({})).containers).toEqual([]);

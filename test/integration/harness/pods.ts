@@ -138,6 +138,19 @@ export async function readLog(path: string): Promise<LogLine[]> {
   });
 }
 
+/** Waits until a container has written a line; returns its status. */
+export async function logged(
+  cri: Cri,
+  containerId: string,
+  line: string,
+): Promise<ContainerStatus> {
+  const status = await containerStatus(cri, containerId);
+  await eventually(`container ${containerId} writes "${line}"`, async () =>
+    (await readLog(status.logPath)).some(({ text }) => text === line),
+  );
+  return status;
+}
+
 export type ExecResult = {
   readonly exitCode: number;
   readonly stdout: string;

@@ -1,0 +1,41 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Images, type ImagesOptions, openImages } from '#image/images.ts';
+import { createLog } from '#log/log.ts';
+import { openDatabase } from '#store/database.ts';
+
+export type TestImages = AsyncDisposable & {
+  readonly root: string;
+  readonly images: Images;
+  /** What was logged, one object a line. */
+  readonly logged: string[];
+  /** Closes and opens them again, as a restart of the daemon does. */
+  restart(): Promise<TestImages>;
+};
+
+/** Images in a new directory, or in `root`, which goes with them unless they are restarted. */
+export async function openTestImages(options: Partial<ImagesOptions> = {}): Promise<TestImages> {
+  const root = options.root ?? mkdtempSync(join(tmpdir(), 'gantry-images-'));
+  const logged: string[] = [];
+  const database = openDatabase(join(root, 'gantry.db'));
+  const log = createLog('warn', (line) => logged.push(line));
+  const images = await openImages({ certsDirs: [], database, log, ...options, root });
+  const close = async (): Promise<void> => {
+    await images.close();
+    database.close();
+  };
+  return {
+    root,
+    images,
+    logged,
+    restart: async () => {
+      await close();
+      return openTestImages({ ...options, root });
+    },
+    [Symbol.asyncDispose]: async () => {
+      await close();
+      rmSync(root, { recursive: true });
+    },
+  };
+}
