@@ -18,7 +18,7 @@ export function podLeftovers(place: Place): string[] {
     ...ports(place).map((name) => `link ${name}`),
     ...cgroups(place).map((path) => `cgroup ${path}`),
     ...processes(place).map(({ pid, command }) => `process ${pid}: ${command}`),
-    ...idFolders(place.state).map((path) => `folder ${path}`),
+    ...[place.root, place.state].flatMap(idFolders).map((path) => `folder ${path}`),
     ...records(place),
   ].sort();
 }
@@ -137,10 +137,10 @@ async function nftTables(place: Place): Promise<string[]> {
     .map((table) => table.slice(0, table.indexOf(' {')));
 }
 
-/** Folders and files of pods and containers in the state directory: those named after an id. */
-function idFolders(state: string): string[] {
-  return list(state)
-    .flatMap((kind) => list(join(state, kind)).map((name) => join(state, kind, name)))
+/** Folders and files of pods and containers: those named after an id. */
+function idFolders(top: string): string[] {
+  return list(top)
+    .flatMap((kind) => list(join(top, kind)).map((name) => join(top, kind, name)))
     .filter((path) => /^[0-9a-f]{64}/.test(basename(path)));
 }
 
@@ -152,7 +152,9 @@ function records(place: Place): string[] {
   const tables = database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all();
   return tables
     .map((table) => String(table['name']))
-    .filter((name) => /^(sandboxes|containers|pod_addresses|pod_host_ports)$/.test(name))
+    .filter((name) =>
+      /^(sandboxes|containers|image_rootfs|pod_addresses|pod_host_ports)$/.test(name),
+    )
     .flatMap((name) =>
       database
         .prepare(`SELECT * FROM ${name}`)
