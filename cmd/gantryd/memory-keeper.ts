@@ -2,9 +2,9 @@ import { trimMemory } from '#linux/libc.ts';
 import { dropProgramPages } from '#linux/memory.ts';
 
 const firstLookMs = 2_000;
-const lookEveryMs = 10_000;
+const lookEveryMs = 5_000;
 /** How much the daemon may grow before it is worth the milliseconds that giving back takes. */
-const toleranceBytes = 12 * 1024 * 1024;
+const toleranceBytes = 8 * 1024 * 1024;
 
 /**
  * Keeps the resident memory at what is in use: what was touched at the start alone is given back soon

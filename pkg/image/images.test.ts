@@ -298,9 +298,11 @@ it('pulls an image without layers', async () => {
 });
 
 it('fails with room to spare when the disk is full', async () => {
-  const root = join(opened.root, 'small');
+  const disk = join(opened.root, 'disk');
+  const root = join(disk, 'root');
+  mkdirSync(disk);
+  mountTmpfs(disk, { sizeBytes: 24 << 20, mode: 0o755 });
   mkdirSync(root);
-  mountTmpfs(root, { sizeBytes: 24 << 20, mode: 0o755 });
   const big = buildImage([{ entries: [{ name: 'zeros', content: Buffer.alloc(40 << 20) }] }]);
   await pushImage(registry.host, { repository: 'big', tag: 'v1' }, big);
   try {
@@ -312,6 +314,6 @@ it('fails with room to spare when the disk is full', async () => {
     await vi.waitFor(() => expect(blobNames(root)).toEqual([]));
     expect(readdirSync(join(root, 'snapshots'))).toEqual([]);
   } finally {
-    unmount(root);
+    unmount(disk);
   }
 });
