@@ -47,6 +47,7 @@ async function makeContainer(
   config: ContainerConfig,
 ): Promise<ContainerId> {
   checkReady(engine, sandbox);
+  checkPrivileged(sandbox, config);
   const image = engine.images.find(config.image);
   if (image === undefined) {
     throw new Fault(
@@ -72,6 +73,13 @@ async function makeContainer(
 function checkReady(engine: Engine, { id }: Sandbox): void {
   if (engine.sandboxes.find(id)?.state === 'ready') return;
   throw new Fault('failed-precondition', `sandbox "${id}" is not ready`);
+}
+
+/** What admits a pod to a node looks at the pod: a container must not have more than it says. */
+function checkPrivileged(sandbox: Sandbox, { metadata, security }: ContainerConfig): void {
+  if (!security.privileged || sandbox.config.privileged) return;
+  const sentence = `create container "${metadata.name}": it is privileged, and its sandbox is not`;
+  throw new Fault('invalid-argument', sentence);
 }
 
 type Parts = { readonly container: Container; readonly image: ImageForContainer };
