@@ -7,12 +7,23 @@ import { startServer } from './server-process.ts';
 /** A registry on loopback: where it listens (`127.0.0.1:port`) and where it keeps its blobs. */
 export type Registry = AsyncDisposable & { readonly host: string; readonly storage: string };
 
-/** Starts Debian's docker-registry on a free port, with storage of its own. */
-export async function startRegistry(): Promise<Registry> {
+export type RegistryOptions = {
+  /** Another registry's storage, to serve the same images in another way. It is left there. */
+  readonly storage?: string;
+  /** Who may come in: lines of an htpasswd file, with bcrypt. */
+  readonly htpasswd?: string;
+  /** Speak TLS with this certificate; PEM files. */
+  readonly tls?: { readonly certificate: string; readonly key: string };
+};
+
+/** Starts Debian's docker-registry on a free port. */
+export async function startRegistry(options: RegistryOptions = {}): Promise<Registry> {
   const directory = await mkdtemp(join(tmpdir(), 'gantry-registry-'));
-  const storage = join(directory, 'storage');
-  const config = join(directory, 'config.yml');
-  await writeFile(config, configuration(storage));
+  const storage = options.storage ?? join(directory, 'storage');
+  const config = join(directory, 'config.json');
+  const htpasswd = join(directory, 'htpasswd');
+  await writeFile(htpasswd, options.htpasswd ?? '');
+  await writeFile(config, JSON.stringify(configuration({ ...options, storage }, htpasswd)));
   const server = await startServer({
     command: ['docker-registry', 'serve', config],
     log: join(directory, 'log'),
@@ -28,12 +39,16 @@ export async function startRegistry(): Promise<Registry> {
   };
 }
 
-const configuration = (storage: string) => `version: 0.1
-log: { level: info }
-storage:
-  filesystem: { rootdirectory: ${storage} }
-http: { addr: '127.0.0.1:0' }
-`;
+/** The registry reads YAML, of which JSON is a part. */
+function configuration({ storage, htpasswd, tls }: RegistryOptions, path: string): object {
+  return {
+    version: 0.1,
+    log: { level: 'info' },
+    storage: { filesystem: { rootdirectory: storage } },
+    http: { addr: '127.0.0.1:0', ...(tls && { tls }) },
+    ...(htpasswd !== undefined && { auth: { htpasswd: { realm: 'tests', path } } }),
+  };
+}
 
 /**
  * Pushes `image` over the registry's HTTP API (distribution-spec, "Pushing manifests") and returns
