@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { chmodSync, mkdirSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { openCgroupfs } from 'cgroupfs-ts';
@@ -44,8 +44,13 @@ export async function startDaemon({
   notifySocket,
 }: DaemonOptions): Promise<Daemon> {
   await using opened = new AsyncDisposableStack();
-  for (const folder of [config.root, config.state]) {
-    mkdirSync(folder, { recursive: true, mode: 0o711 });
+  for (const [folder, mode] of [
+    // The files of images are not for the node's users; the socket, in the state folder, may be.
+    [config.root, 0o700],
+    [config.state, 0o711],
+  ] as const) {
+    mkdirSync(folder, { recursive: true });
+    chmodSync(folder, mode);
     opened.use(lockFolder(folder));
   }
   const database = opened.adopt(openDatabase(join(config.root, 'gantry.db')), (it) => it.close());

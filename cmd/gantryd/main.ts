@@ -15,6 +15,7 @@ try {
 } catch (error) {
   writeSync(2, `gantryd: ${describe(error)}\n`);
   process.exitCode = 1;
+  watchOverEnd();
 }
 
 async function run(command: Command): Promise<void> {
@@ -45,14 +46,23 @@ async function serve(config: Config): Promise<void> {
     if (isStopping) return;
     isStopping = true;
     log.info({ signal }, 'stopping');
-    // process.exit() can hang on Node 26 (nodejs/node#54918): we end by letting go of everything.
-    setTimeout(() => process.kill(process.pid, 'SIGKILL'), stopWatchdogMs).unref();
+    watchOverEnd();
     daemon.stop().then(
       () => log.info({}, 'stopped; containers go on'),
       (error: unknown) => log.error({ error }, 'stopped in disorder'),
     );
   };
   process.on('SIGTERM', stop).on('SIGINT', stop);
+  process.on('uncaughtException', (error) => {
+    log.error({ error, stack: error.stack }, 'ended by a defect; containers go on');
+    // Every state on disk is one to start from, and what this one is in nobody knows.
+    process.kill(process.pid, 'SIGKILL');
+  });
+}
+
+/** process.exit() can hang on Node 26 (nodejs/node#54918): we end by letting go of everything. */
+function watchOverEnd(): void {
+  setTimeout(() => process.kill(process.pid, 'SIGKILL'), stopWatchdogMs).unref();
 }
 
 function print(text: string): void {

@@ -5,8 +5,14 @@ import type { ContainerId, SandboxId } from './id.ts';
 export type Layout = ReturnType<typeof createLayout>;
 
 export function createLayout(state: string) {
+  const exits = join(state, 'exits');
   return {
     state,
+    /**
+     * For root alone: what a container's files give to its users is not for the node's (setuid
+     * programs, world-writable shared memory).
+     */
+    folders: [join(state, 'sandboxes'), join(state, 'containers'), join(state, 'oci'), exits],
     sandbox: (id: SandboxId) => {
       const folder = join(state, 'sandboxes', id);
       return {
@@ -33,11 +39,11 @@ export function createLayout(state: string) {
         pidFile: join(folder, 'pid'),
         monitorPidFile: join(folder, 'conmon.pid'),
         monitorLog: join(folder, 'conmon.log'),
-        exit: join(state, 'exits', id),
+        exit: join(exits, id),
       };
     },
     /** conmon leaves one file per ended container here, named after it, with its exit code. */
-    exits: join(state, 'exits'),
+    exits,
     /** The OCI runtimes' own state, one folder per handler (`crun --root`). */
     ociRuntime: (handler: string) => join(state, 'oci', handler),
   };

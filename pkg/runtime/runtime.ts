@@ -58,7 +58,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Engine> {
     stopSignalled: new Set(),
     nextExecName: () => `exec-${process.pid}-${(execs += 1)}`,
   };
-  mkdirSync(state, { recursive: true, mode: 0o711 });
+  for (const folder of engine.layout.folders) mkdirSync(folder, { recursive: true, mode: 0o700 });
   engine.exits.open(engine);
   await recover(engine);
   return engine;

@@ -1,4 +1,4 @@
-import { type FSWatcher, mkdirSync, readFileSync, statSync, watch } from 'node:fs';
+import { type FSWatcher, readFileSync, statSync, watch } from 'node:fs';
 import { Fault, isErrno } from '#errors/fault.ts';
 import { explainProcess, identifyProcess, isAlive } from '#linux/process.ts';
 import { now, type UnixNanos } from '#runtime/clock.ts';
@@ -18,6 +18,7 @@ const sweepIntervalMs = 10_000;
 /** How long a monitor may take from its container's end to the exit file. */
 const monitorGraceMs = 2_000;
 const exitCodeLost = 255;
+const exitFileName = /^[0-9a-f]{64}$/;
 
 /**
  * Learns of containers' ends and takes note of each once. A monitor writes an exit file; if the monitor
@@ -33,11 +34,15 @@ export class ExitWatch {
 
   /** Begins to watch. Ends from before are found by `check`, which recovery calls for each container. */
   open(engine: Engine): void {
-    mkdirSync(engine.layout.exits, { recursive: true, mode: 0o700 });
     this.#watcher = watch(engine.layout.exits, (_event, name) => {
-      const container = name === null ? undefined : engine.containers.find(name);
+      // A monitor writes under another name first.
+      const container = exitFileName.test(name ?? '')
+        ? engine.containers.find(name ?? '')
+        : undefined;
       if (container !== undefined) this.#checkInBackground(engine, container.id);
     });
+    // The sweep still finds every end, later.
+    this.#watcher.on('error', (error) => engine.log.error({ error }, 'ends are not watched for'));
     this.#sweep = setInterval(() => {
       for (const { id, state } of engine.containers.all()) {
         if (state.kind === 'running' && !isAlive(state.process))
