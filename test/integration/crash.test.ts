@@ -18,8 +18,10 @@ import {
 } from './harness/pods.ts';
 import { push } from './harness/registry.ts';
 
-/** Each round kills the daemon at a moment of its own; together they cover a pod's whole life. */
-const momentsMs = Array.from({ length: 10 }, () => Math.round(Math.random() * 150));
+/** Each round ends the daemon at a moment of its own; together they cover a pod's whole life. */
+function randomMoments(count: number): number[] {
+  return Array.from({ length: count }, () => Math.round(Math.random() * 150));
+}
 
 /** One pod from its start to its removal, over and over, until the daemon is gone. */
 async function churn(daemon: Daemon, image: string): Promise<void> {
@@ -49,22 +51,40 @@ async function expectTrueLists({ cri }: Daemon): Promise<void> {
   }
 }
 
-describe('kill -9', () => {
-  test(`while pods come and go leaves nothing that cannot be removed (at ${momentsMs.join(', ')} ms)`, async ({
+/** Ends the daemon with `end` at each of the moments of a churn, and looks at what is left. */
+async function endWhileChurning(
+  { daemon, busybox }: { readonly daemon: Daemon; readonly busybox: string },
+  momentsMs: readonly number[],
+  end: () => Promise<void>,
+): Promise<void> {
+  for (const momentMs of momentsMs) {
+    const churning = [1, 2, 3].map(async () => churn(daemon, busybox).catch(() => {}));
+    // Not a wait for something: the random moment is what this test is about.
+    await delay(momentMs);
+    await end();
+    await Promise.all(churning);
+    await daemon.start();
+    await expectTrueLists(daemon);
+    await daemon.removeAllPods();
+    expect(await daemon.leaks(), `ended after ${momentMs} of ${momentsMs.join()} ms`).toEqual([]);
+  }
+}
+
+describe('SIGTERM', () => {
+  test('while pods come and go leaves nothing that cannot be removed', async ({
     daemon,
     busybox,
   }) => {
-    for (const momentMs of momentsMs) {
-      const churning = [1, 2, 3].map(async () => churn(daemon, busybox).catch(() => {}));
-      // Not a wait for something: the random moment is what this test is about.
-      await delay(momentMs);
-      await daemon.kill();
-      await Promise.all(churning);
-      await daemon.start();
-      await expectTrueLists(daemon);
-      await daemon.removeAllPods();
-      expect(await daemon.leaks(), `killed after ${momentMs} ms`).toEqual([]);
-    }
+    await endWhileChurning({ daemon, busybox }, randomMoments(4), async () => daemon.stop());
+  }, 240_000);
+});
+
+describe('kill -9', () => {
+  test('while pods come and go leaves nothing that cannot be removed', async ({
+    daemon,
+    busybox,
+  }) => {
+    await endWhileChurning({ daemon, busybox }, randomMoments(10), async () => daemon.kill());
   }, 240_000);
 
   test('during RunPodSandbox lets kubelet ask again with the same metadata', async ({

@@ -34,8 +34,13 @@ export type Cri = Disposable & {
 };
 
 const root = protobuf.Root.fromJSON(descriptor as protobuf.INamespace);
-/** What kubelet takes. */
-const channelOptions = { 'grpc.max_receive_message_length': 16 << 20 };
+const channelOptions = {
+  // What kubelet takes.
+  'grpc.max_receive_message_length': 16 << 20,
+  // A daemon that was ended on purpose is back in no time.
+  'grpc.initial_reconnect_backoff_ms': 20,
+  'grpc.max_reconnect_backoff_ms': 100,
+};
 
 /** A client on the unix socket at `path`. It connects with its first call. */
 export function connectCri(path: string): Cri {

@@ -35,6 +35,13 @@ export class Daemon {
 
   async start(): Promise<void> {
     this.#process = await launch(this.place);
+    // The client does not try to connect all the time, and fails calls meanwhile.
+    await eventually('the client is connected again', async () =>
+      this.cri.version({}).then(
+        () => true,
+        () => false,
+      ),
+    );
   }
 
   async restart(): Promise<void> {
