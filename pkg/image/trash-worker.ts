@@ -1,16 +1,18 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { join } from 'node:path';
-import { serve } from './worker/serve.ts';
+import { type Caller, serve } from './worker/serve.ts';
 
 /** The thread that deletes what the Trash holds. */
 
 const calls = {
-  empty: (directory: string): void => {
+  /** Empties a directory as far as it can be; throws what stood in the way first. */
+  empty: (directory: string, { isGone }: Caller): void => {
     const failures: unknown[] = [];
-    for (const name of readdirSync(directory)) {
+    for (const path of entriesToDepth(directory, pauseDepth)) {
+      if (isGone()) return;
       try {
-        rmSync(join(directory, name), { recursive: true, force: true });
+        rmSync(path, { recursive: true, force: true });
       } catch (error) {
         failures.push(error);
       }
@@ -19,6 +21,18 @@ const calls = {
   },
 };
 export type TrashCalls = typeof calls;
+
+/** `<entry>/fs/usr/lib`: pieces small enough to end soon when the daemon does. */
+const pauseDepth = 4;
+
+/** What is in a directory, down to a depth; what is inside of a thing comes before it. */
+function* entriesToDepth(directory: string, depth: number): Generator<string, void> {
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory() && depth > 1) yield* entriesToDepth(path, depth - 1);
+    yield path;
+  }
+}
 
 // On Linux, of this thread alone.
 setPriority(10);

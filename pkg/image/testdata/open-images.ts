@@ -10,6 +10,7 @@ export type TestImages = AsyncDisposable & {
   readonly images: Images;
   /** What was logged, one object a line. */
   readonly logged: string[];
+  close(): Promise<void>;
   /** Closes and opens them again, as a restart of the daemon does. */
   restart(): Promise<TestImages>;
 };
@@ -21,21 +22,24 @@ export async function openTestImages(options: Partial<ImagesOptions> = {}): Prom
   const database = openDatabase(join(root, 'gantry.db'));
   const log = createLog('warn', (line) => logged.push(line));
   const images = await openImages({ certsDirs: [], database, log, ...options, root });
+  let isOpen = true;
   const close = async (): Promise<void> => {
-    await images.close();
-    database.close();
+    if (isOpen) await images.close();
+    if (isOpen) database.close();
+    isOpen = false;
   };
   return {
     root,
     images,
     logged,
+    close,
     restart: async () => {
       await close();
       return openTestImages({ ...options, root });
     },
     [Symbol.asyncDispose]: async () => {
       await close();
-      rmSync(root, { recursive: true });
+      rmSync(root, { recursive: true, force: true });
     },
   };
 }

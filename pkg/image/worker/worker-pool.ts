@@ -17,6 +17,7 @@ type Job = {
   readonly name: string;
   readonly argument: unknown;
   readonly gone: Int32Array;
+  readonly promise: Promise<unknown>;
   readonly resolve: (result: unknown) => void;
   readonly reject: (reason: unknown) => void;
 };
@@ -52,7 +53,7 @@ export class WorkerPool<Served extends Calls> {
     if (this.#isClosed || signal.aborted) throw notRun();
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const gone = new Int32Array(new SharedArrayBuffer(4));
-    const job: Job = { name, argument, gone, resolve, reject };
+    const job: Job = { name, argument, gone, promise, resolve, reject };
     const abort = (): void => this.#abort(job);
     signal.addEventListener('abort', abort);
     this.#queue.add(job);
@@ -65,11 +66,16 @@ export class WorkerPool<Served extends Calls> {
     }
   }
 
-  /** Ends all workers at once; what they were doing, or were to do, is rejected. */
+  /**
+   * Tells all calls to stop, waits until they have, and ends the threads. A thread must not be ended
+   * in the middle of a native call: koffi aborts the whole process then.
+   */
   async close(): Promise<void> {
     this.#isClosed = true;
-    for (const job of this.#queue) job.reject(notRun());
-    this.#queue.clear();
+    const running = Array.from(this.#members, (member) => [...member.running.values()]).flat();
+    const jobs = [...this.#queue, ...running];
+    for (const job of jobs) this.#abort(job);
+    await Promise.allSettled(jobs.map(({ promise }) => promise));
     await Promise.all(Array.from(this.#members, ({ worker }) => worker.terminate()));
   }
 
