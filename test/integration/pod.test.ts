@@ -58,6 +58,19 @@ describe('a pod', () => {
     expect((await daemon.cri.listPodSandbox({})).items).toHaveLength(1);
   });
 
+  test('is one of many that start and go at once', async ({ daemon, busybox }) => {
+    const { cri } = daemon;
+    const lives = Array.from({ length: 20 }, async () => {
+      const pod = await runPod(daemon);
+      const id = await runContainer(cri, pod, containerConfig(busybox, forever));
+      const { stdout } = await exec(cri, id, 'hostname');
+      await cri.removePodSandbox({ podSandboxId: pod.id });
+      return stdout.trim() === pod.config.hostname;
+    });
+    expect(await Promise.all(lives)).toEqual(lives.map(() => true));
+    expect((await cri.listPodSandbox({})).items).toEqual([]);
+  });
+
   test('asked for again with the next attempt is another pod', async ({ daemon }) => {
     const config = podConfig(daemon);
     const again = { ...config, metadata: { ...config.metadata, attempt: 1 } };

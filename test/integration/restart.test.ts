@@ -4,7 +4,7 @@ import { describe, expect } from 'vitest';
 import { ContainerState, PodSandboxState } from '#api/cri/v1/types.ts';
 import { startDaemon, type Daemon } from './harness/daemon.ts';
 import { test } from './harness/fixture.ts';
-import { leftovers } from './harness/leftovers.ts';
+import { leftovers, sweep } from './harness/leftovers.ts';
 import {
   containerConfig,
   containerStatus,
@@ -115,6 +115,26 @@ for (const [how, end] of Object.entries(ends)) {
     });
   });
 }
+
+test('after a reboot pods are not ready, containers have ended, and both can be removed', async ({
+  daemon,
+  busybox,
+}) => {
+  const { cri, place } = daemon;
+  const pod = await runPod(daemon);
+  const containerId = await runContainer(cri, pod, containerConfig(busybox, forever));
+  await daemon.kill();
+  // What a reboot leaves is what is on disk: no process, mount, namespace, link or cgroup.
+  await sweep(place);
+  await rm(place.state, { recursive: true });
+
+  await daemon.start();
+  expect((await podStatus(cri, pod.id)).state).toBe(PodSandboxState.SANDBOX_NOTREADY);
+  expect((await containerStatus(cri, containerId)).state).toBe(ContainerState.CONTAINER_EXITED);
+  const next = await runPod(daemon);
+  const again = await runContainer(cri, next, containerConfig(busybox, forever));
+  expect((await exec(cri, again, 'echo alive')).stdout).toBe('alive\n');
+});
 
 describe('SIGTERM', () => {
   test('without pods takes the bridge and the firewall table away', async () => {
