@@ -143,6 +143,7 @@ it.each([
   [401, 'unauthenticated', 'credentials'],
   [403, 'permission-denied', 'denies access (status 403, retry after 7 s): the reason'],
   [404, 'not-found', 'no such image'],
+  [405, 'failed-precondition', 'refuses the request (status 405, retry after 7 s): the reason'],
   [429, 'unavailable', 'too many requests (status 429, retry after 7 s)'],
   [500, 'unavailable', 'cannot answer (status 500, retry after 7 s)'],
 ])('tells what a status of %i means', async (status, code, sentence) => {
@@ -157,6 +158,16 @@ it.each([
     `pull image "${registry.host}/test:v1": resolve "v1": registry "${registry.host}"`,
   );
   expect(failed.text.startsWith('RegistryUnavailable: ')).toBe(code === 'unavailable');
+});
+
+it('does without HEAD where a registry knows none', async () => {
+  const registry = await fake(
+    serving(image, ({ method }, response) => {
+      if (method === 'HEAD') response.writeHead(405).end();
+      return method === 'HEAD';
+    }),
+  );
+  expect((await pull(registry)).id).toBe(image.config.digest);
 });
 
 it('tells why a registry cannot be reached', async () => {

@@ -381,6 +381,13 @@ it('lets later entries replace earlier ones', async () => {
   expect(readFileSync(join(target, 'self'), 'utf8')).toBe('kept');
 });
 
+it('links across more directories than it keeps open', async () => {
+  const many = Array.from({ length: 64 }, (_, n) => ({ name: `many-${n}/file`, content: '' }));
+  const link = { name: 'many-0/link', type: '1', linkName: 'target/file' };
+  await unpackEntries({ name: 'target/file', content: 'linked' }, ...many, link);
+  expect(readFileSync(join(target, 'many-0/link'), 'utf8')).toBe('linked');
+});
+
 it("drops overlayfs's own attributes, and keeps others", async () => {
   await unpackEntries({
     name: 'd/',

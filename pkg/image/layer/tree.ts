@@ -4,7 +4,7 @@ import { check, close, mkdirat, openat2 } from '#linux/libc.ts';
 
 /**
  * Where an entry of a directory tree is: an open directory and a name in it. Names are bytes, held
- * as latin1 text. Good until the tree is asked for the next but one place.
+ * as latin1 text. Good for the next two places or so that the tree is asked for.
  */
 export type Place = { readonly parent: number; readonly base: string };
 
@@ -96,15 +96,15 @@ export class Tree implements Disposable {
 
   #directory(path: string): number {
     if (path === '') return this.#root;
-    const known = this.#open.get(path);
-    if (known !== undefined) return known;
-    const fd = this.#openDirectory(path);
+    const fd = this.#open.get(path) ?? this.#openDirectory(path);
+    // The last one asked for goes to the end, away from the one that is closed.
+    this.#open.delete(path);
+    this.#open.set(path, fd);
     const [oldest] = this.#open;
-    if (oldest !== undefined && this.#open.size >= maxOpenDirectories) {
+    if (oldest !== undefined && this.#open.size > maxOpenDirectories) {
       this.#open.delete(oldest[0]);
       close(oldest[1]);
     }
-    this.#open.set(path, fd);
     return fd;
   }
 

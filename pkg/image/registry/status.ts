@@ -27,7 +27,9 @@ function meaningOf(status: number): [FaultCode, string] {
   if (status === 404) return ['not-found', 'it has no such image'];
   if (status === 416) return ['failed-precondition', 'it has less than the image says'];
   if (status === 429) return ['unavailable', 'too many requests'];
-  return ['unavailable', 'it cannot answer'];
+  return status < 500
+    ? ['failed-precondition', 'it refuses the request']
+    : ['unavailable', 'it cannot answer'];
 }
 
 async function reasonIn(response: IncomingMessage): Promise<string> {
