@@ -35,29 +35,31 @@ async function run(command: Command): Promise<void> {
 
 async function serve(config: Config): Promise<void> {
   const log = createLog(config.log_level);
-  const daemon = await startDaemon({
-    config,
-    log,
-    version: packageJson.version,
-    notifySocket: process.env['NOTIFY_SOCKET'],
-  });
-  let isStopping = false;
-  const stop = (signal: string): void => {
-    if (isStopping) return;
-    isStopping = true;
-    log.info({ signal }, 'stopping');
-    watchOverEnd();
-    daemon.stop().then(
-      () => log.info({}, 'stopped; containers go on'),
-      (error: unknown) => log.error({ error }, 'stopped in disorder'),
-    );
-  };
-  process.on('SIGTERM', stop).on('SIGINT', stop);
   process.on('uncaughtException', (error) => {
     log.error({ error, stack: error.stack }, 'ended by a defect; containers go on');
     // Every state on disk is one to start from, and what this one is in nobody knows.
     process.kill(process.pid, 'SIGKILL');
   });
+  // From the beginning, so that a signal during the start is heeded after it.
+  const told = stopSignal();
+  const { version } = packageJson;
+  const notifySocket = process.env['NOTIFY_SOCKET'];
+  const daemon = await startDaemon({ config, log, version, notifySocket });
+  log.info({ signal: await told }, 'stopping');
+  await daemon.stop();
+  log.info({}, 'stopped; containers go on');
+}
+
+/** The signal that tells us to stop, once it comes. */
+function stopSignal(): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  for (const name of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(name, () => {
+      watchOverEnd();
+      resolve(name);
+    });
+  }
+  return promise;
 }
 
 /** process.exit() can hang on Node 26 (nodejs/node#54918): we end by letting go of everything. */
