@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { trimMemory } from '#linux/libc.ts';
 import type { Log } from '#log/log.ts';
 import type { Database } from '#store/database.ts';
 import { ContentStore } from './content-store.ts';
@@ -68,16 +67,14 @@ export function openParts(given: ImagesOptions): ImageParts {
   const { root, database, log, workerIdleMs } = options;
   const trash = new Trash(join(root, 'trash'), { log, workerIdleMs });
   const content = new ContentStore(join(root, 'content'), trash);
-  // Threads of the C library keep what they once had; these had megabytes.
-  const threads = { idleMs: workerIdleMs, ended: () => void trimMemory() };
   const fetchers = new WorkerPool<FetchCalls>({
-    ...threads,
+    idleMs: workerIdleMs,
     script: new URL('registry/fetch-worker.ts', import.meta.url),
     maxWorkers: 1,
     callsPerWorker: maxFetchCalls,
   });
   const unpackers = new WorkerPool<LayerCalls>({
-    ...threads,
+    idleMs: workerIdleMs,
     script: new URL('layer/layer-worker.ts', import.meta.url),
     maxWorkers: maxUnpackers,
     callsPerWorker: 1,

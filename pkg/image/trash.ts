@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { isErrno } from '#errors/fault.ts';
-import { trimMemory } from '#linux/libc.ts';
 import type { Log } from '#log/log.ts';
 import type { TrashCalls } from './trash-worker.ts';
 import { WorkerPool } from './worker/worker-pool.ts';
@@ -28,7 +27,6 @@ export class Trash {
       maxWorkers: 1,
       callsPerWorker: 1,
       idleMs: options.workerIdleMs,
-      ended: () => void trimMemory(),
     });
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     if (readdirSync(directory).length > 0) this.#emptySoon();

@@ -35,7 +35,6 @@ const workers = new WorkerPool<LayerCalls>({
   maxWorkers: 1,
   callsPerWorker: 1,
   idleMs: 60_000,
-  ended: () => {},
 });
 const scratch = mkdtempSync(join(tmpdir(), 'gantry-extract-'));
 let target: string;

@@ -9,8 +9,6 @@ export type PoolOptions = {
   readonly callsPerWorker: number;
   /** A worker costs some 10 MB, so it ends after this time without work. */
   readonly idleMs: number;
-  /** Told of each worker that has ended so. */
-  readonly ended: () => void;
 };
 
 type Job = {
@@ -141,7 +139,7 @@ export class WorkerPool<Served extends Calls> {
     member.worker.unref();
     member.idle = setTimeout(() => {
       this.#members.delete(member);
-      void member.worker.terminate().then(this.#options.ended);
+      void member.worker.terminate();
     }, this.#options.idleMs).unref();
   }
 
