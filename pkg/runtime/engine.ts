@@ -10,6 +10,7 @@ import type { ContainerId, SandboxId } from './id.ts';
 import type { Layout } from './layout.ts';
 import type { OciRuntime } from './oci-runtime.ts';
 import type { Registry } from './registry.ts';
+import type { SeccompFilters } from './seccomp-filters.ts';
 import type { NodeLimits } from './spec/spec.ts';
 import type { PortMapping, Sandbox, SandboxNetwork } from './sandbox/sandbox.ts';
 
@@ -87,6 +88,7 @@ export type Engine = {
   readonly runningSandboxes: SingleFlight<string, SandboxId>;
   readonly creatingContainers: SingleFlight<string, ContainerId>;
   readonly exits: ExitWatch;
+  readonly seccompFilters: SeccompFilters;
   /** Containers that have got their stop signal. */
   readonly stopSignalled: Set<ContainerId>;
 };

@@ -10,6 +10,7 @@ import type { Engine } from './engine.ts';
 import { createLayout } from './layout.ts';
 import { recover } from './recovery.ts';
 import { Registry } from './registry.ts';
+import { SeccompFilters } from './seccomp-filters.ts';
 import { type Sandbox, sandboxKey } from './sandbox/sandbox.ts';
 
 /** What the runtime needs from its surroundings. */
@@ -55,6 +56,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Engine> {
     runningSandboxes: new SingleFlight(),
     creatingContainers: new SingleFlight(),
     exits: new ExitWatch(),
+    seccompFilters: new SeccompFilters(),
     stopSignalled: new Set(),
     nextExecName: () => `exec-${process.pid}-${(execs += 1)}`,
   };

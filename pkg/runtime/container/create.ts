@@ -139,7 +139,10 @@ async function makeBundle(engine: Engine, sandbox: Sandbox, { container, image }
     seccomp: seccompOf(config.security, engine.limits),
     limits: engine.limits,
   });
-  writeFileSync(paths.config, JSON.stringify(spec), { mode: 0o600 });
+  const runtime = handlerOf(engine, container.runtimeHandler);
+  const filter = engine.seccompFilters.annotations(id, runtime, spec.linux.seccomp);
+  const annotations = { ...spec.annotations, ...filter };
+  writeFileSync(paths.config, JSON.stringify({ ...spec, annotations }), { mode: 0o600 });
   writeFileSync(paths.process, JSON.stringify(spec.process), { mode: 0o600 });
   return user;
 }

@@ -35,6 +35,7 @@ export async function releaseContainer(engine: Engine, container: Container): Pr
   await rm(paths.folder, { recursive: true, force: true });
   await rm(paths.exit, { force: true });
   engine.exits.forget(id);
+  engine.seccompFilters.forget(id);
   engine.stopSignalled.delete(id);
   engine.containers.delete(container);
 }

@@ -51,6 +51,7 @@ async function startProcesses(engine: Engine, container: Container): Promise<voi
     layout: engine.layout,
     container: { id, name, logPath, stdin, stdinOnce, tty },
   });
+  engine.seccompFilters.learn(id, runtime);
   const process = identifyProcess(pid);
   if (process === undefined) throw new Fault('internal', 'the process ended before it was started');
   const startedAt = now();
