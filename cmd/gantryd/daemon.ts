@@ -7,6 +7,7 @@ import { openImages } from '#image/images.ts';
 import { boundingSet } from '#linux/capabilities.ts';
 import { tryLockFile } from '#linux/file-lock.ts';
 import { minOomScoreAdj } from '#linux/oom-score.ts';
+import { programPath } from '#linux/program.ts';
 import { notifyServiceManager } from '#linux/sd-notify.ts';
 import { openSystemThread } from '#linux/system-thread.ts';
 import type { Log } from '#log/log.ts';
@@ -30,9 +31,10 @@ export type DaemonOptions = {
   readonly version: string;
   /** The service manager's socket for readiness, if one started us. */
   readonly notifySocket: string | undefined;
+  /** `HTTPS_PROXY`, `NO_PROXY` and their kin. */
+  readonly proxyEnvironment: Readonly<Record<string, string>>;
 };
 
-const searchPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 /** How long calls under way may take to their end when the daemon stops. */
 const stopGraceMs = 5_000;
 
@@ -42,6 +44,7 @@ export async function startDaemon({
   log,
   version,
   notifySocket,
+  proxyEnvironment,
 }: DaemonOptions): Promise<Daemon> {
   await using opened = new AsyncDisposableStack();
   for (const [folder, mode] of [
@@ -56,7 +59,13 @@ export async function startDaemon({
   const database = opened.adopt(openDatabase(join(config.root, 'gantry.db')), (it) => it.close());
   const thread = opened.adopt(openSystemThread(), (it) => it.close());
   const images = opened.adopt(
-    await openImages({ root: config.root, certsDirs: config.image.certs_dirs, database, log }),
+    await openImages({
+      root: config.root,
+      certsDirs: config.image.certs_dirs,
+      database,
+      log,
+      proxyEnvironment,
+    }),
     (it) => it.close(),
   );
   const { nft, mtu, ...bridge } = config.network;
@@ -66,7 +75,7 @@ export async function startDaemon({
       database,
       thread,
       log,
-      nft: findProgram(nft, searchPath) ?? nft,
+      nft: findProgram(nft, programPath) ?? nft,
     }),
     (it) => it.close(),
   );
@@ -80,8 +89,8 @@ export async function startDaemon({
       cgroups: openCgroupfs(),
       state: config.state,
       cgroupParent: config.cgroup_parent,
-      monitor: requireProgram(config.runtime.monitor, searchPath, 'runtime.monitor'),
-      init: findProgram(config.runtime.init, searchPath) ?? config.runtime.init,
+      monitor: requireProgram(config.runtime.monitor, programPath, 'runtime.monitor'),
+      init: findProgram(config.runtime.init, programPath) ?? config.runtime.init,
       handlers: ociRuntimes(config, log),
       limits: { boundingSet: boundingSet(), minOomScoreAdj: minOomScoreAdj() },
     }),
@@ -110,7 +119,7 @@ function lockFolder(folder: string): Disposable {
 function ociRuntimes({ runtime, state }: Config, log: Log): Map<string, OciRuntime> {
   const found = new Map<string, OciRuntime>();
   for (const [name, { path }] of Object.entries(runtime.handlers)) {
-    const program = findProgram(path, searchPath);
+    const program = findProgram(path, programPath);
     if (program === undefined) {
       log.warn(
         { handler: name, path },

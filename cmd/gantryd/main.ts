@@ -43,11 +43,21 @@ async function serve(config: Config): Promise<void> {
   // From the beginning, so that a signal during the start is heeded after it.
   const told = stopSignal();
   const { version } = packageJson;
-  const notifySocket = process.env['NOTIFY_SOCKET'];
-  const daemon = await startDaemon({ config, log, version, notifySocket });
+  const daemon = await startDaemon({
+    config,
+    log,
+    version,
+    notifySocket: process.env['NOTIFY_SOCKET'],
+    proxyEnvironment: proxyEnvironment(process.env),
+  });
   log.info({ signal: await told }, 'stopping');
   await daemon.stop();
   log.info({}, 'stopped; containers go on');
+}
+
+function proxyEnvironment(environment: NodeJS.ProcessEnv): Record<string, string> {
+  const names = Object.keys(environment).filter((name) => /^(https?|no|all)_proxy$/i.test(name));
+  return Object.fromEntries(names.map((name) => [name, environment[name] ?? '']));
 }
 
 /** The signal that tells us to stop, once it comes. */

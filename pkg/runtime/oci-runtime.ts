@@ -1,6 +1,7 @@
 import { closeSync, constants, openSync, readFileSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { isErrno } from '#errors/fault.ts';
+import type { LinuxResources } from '#api/oci/runtime.ts';
 import { startChild } from '#linux/child.ts';
 import { programPath, runProgram } from '#linux/program.ts';
 import type { ContainerId } from './id.ts';
@@ -58,6 +59,16 @@ export async function runDetached(
   } finally {
     closeSync(log);
   }
+}
+
+/** Changes the limits of a running container. What `resources` does not name stays as it is. */
+export async function updateResources(
+  runtime: OciRuntime,
+  id: ContainerId,
+  resources: LinuxResources,
+): Promise<void> {
+  const args = [...globalArgs(runtime), 'update', '--resources', '-', id];
+  await runProgram(runtime.path, args, { timeoutMs, input: JSON.stringify(resources) });
 }
 
 /** Removes what the runtime keeps of a container, its cgroup too; kills it when it still runs. Idempotent. */

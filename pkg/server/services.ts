@@ -20,6 +20,8 @@ import { startContainer } from './runtime-service/start-container.ts';
 import { status } from './runtime-service/status.ts';
 import { stopContainer } from './runtime-service/stop-container.ts';
 import { stopPodSandbox } from './runtime-service/stop-pod-sandbox.ts';
+import { updateContainerResources } from './runtime-service/update-container-resources.ts';
+import { updatePodSandboxResources } from './runtime-service/update-pod-sandbox-resources.ts';
 import { version } from './runtime-service/version.ts';
 
 type Rpc = { readonly request: object; readonly response: object };
@@ -51,6 +53,8 @@ export const runtimeService: Implementations<RuntimeService> = {
   RemoveContainer: removeContainer,
   ContainerStatus: containerStatus,
   ListContainers: listContainers,
+  UpdateContainerResources: updateContainerResources,
+  UpdatePodSandboxResources: updatePodSandboxResources,
   ReopenContainerLog: reopenContainerLog,
   ExecSync: execSync,
   // kubelet tells the node's pod CIDR; the built-in network's is in the configuration.

@@ -13,6 +13,10 @@ describe('unknown ids', () => {
     StartContainer: async (cri) => cri.startContainer({ containerId: unknown }),
     ExecSync: async (cri) => cri.execSync({ containerId: unknown, cmd: ['true'] }),
     ReopenContainerLog: async (cri) => cri.reopenContainerLog({ containerId: unknown }),
+    UpdateContainerResources: async (cri) =>
+      cri.updateContainerResources({ containerId: unknown, linux: {} }),
+    UpdatePodSandboxResources: async (cri) =>
+      cri.updatePodSandboxResources({ podSandboxId: unknown }),
     CreateContainer: async (cri) =>
       cri.createContainer({
         podSandboxId: unknown,
@@ -111,7 +115,6 @@ describe('bad input', () => {
 describe('what is not there', () => {
   const containerId = unknown;
   const missing: Record<string, (cri: Cri) => Promise<unknown>> = {
-    UpdateContainerResources: async (cri) => cri.updateContainerResources({ containerId }),
     Exec: async (cri) => cri.exec({ containerId, cmd: ['true'] }),
     Attach: async (cri) => cri.attach({ containerId }),
     PortForward: async (cri) => cri.portForward({ podSandboxId: unknown, port: [80] }),

@@ -135,6 +135,8 @@ export type Container = {
   /** Absolute, or empty for no log. */
   readonly logPath: string;
   readonly stopSignal: string;
+  /** What is in force: as asked for at first, then as updated. */
+  readonly resources: ContainerResources;
   /** Absent until it is resolved in the root file system. */
   readonly user?: ContainerUser;
 };

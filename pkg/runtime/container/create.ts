@@ -105,6 +105,7 @@ function newContainer(
     runtimeHandler: handlerOf(engine, runtimeHandler).name,
     cgroupPath: join(podCgroup(engine, sandbox.config), id),
     logPath: logPathOf(config.logPath, logDirectory),
+    resources: config.resources,
     stopSignal: config.stopSignal === '' ? image.config.stopSignal : config.stopSignal,
   };
 }

@@ -30,7 +30,7 @@ export function containerStatus(
 
 function statusOf(container: Container): ContainerStatus {
   const { id, config, createdAt, image, logPath, user } = container;
-  const { metadata, labels, annotations, mounts, resources } = config;
+  const { metadata, labels, annotations, mounts } = config;
   return {
     id,
     metadata,
@@ -44,7 +44,7 @@ function statusOf(container: Container): ContainerStatus {
     annotations,
     mounts: mounts.map(mountMessage),
     logPath,
-    resources: { linux: resourcesMessage(resources), windows: null },
+    resources: { linux: resourcesMessage(container.resources), windows: null },
     user:
       user === undefined
         ? null

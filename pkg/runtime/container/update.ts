@@ -1,0 +1,71 @@
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import type { Spec } from '#api/oci/runtime.ts';
+import { Fault, faultCode } from '#errors/fault.ts';
+import { type Engine, handlerOf } from '#runtime/engine.ts';
+import { updateResources } from '#runtime/oci-runtime.ts';
+import { resourcesOf } from '#runtime/spec/resources.ts';
+import type { Container, ContainerResources } from './container.ts';
+
+/**
+ * Changes a container's limits; what `changes` does not name stays as it is. The bundle is changed
+ * first, for it is what a later start reads; of a running container the cgroup follows, and if the
+ * kernel refuses, the bundle goes back.
+ */
+export async function updateContainer(
+  engine: Engine,
+  idOrPrefix: string,
+  changes: ContainerResources,
+): Promise<void> {
+  const { id } = engine.containers.get(idOrPrefix);
+  using _held = await engine.locks.hold(id);
+  const container = engine.containers.get(id);
+  const resources = mergeResources(container.resources, changes);
+  try {
+    writeResources(engine, container, resources);
+    if (container.state.kind === 'running') await applyToCgroup(engine, container, resources);
+  } catch (cause) {
+    writeResources(engine, container, container.resources);
+    throw new Fault(faultCode(cause), `update container "${id}"`, { cause });
+  }
+  // Its state may have changed meanwhile: an end is recorded without the lock.
+  engine.containers.put({ ...engine.containers.get(id), resources });
+}
+
+/** Hugepage limits replace those of the same page size, unified keys those of the same name. */
+export function mergeResources(
+  old: ContainerResources,
+  changes: ContainerResources,
+): ContainerResources {
+  const sizes = new Set(changes.hugepageLimits.map(({ pageSize }) => pageSize));
+  const kept = old.hugepageLimits.filter(({ pageSize }) => !sizes.has(pageSize));
+  return {
+    ...old,
+    ...changes,
+    hugepageLimits: [...kept, ...changes.hugepageLimits],
+    unified: { ...old.unified, ...changes.unified },
+  };
+}
+
+/** By rename, so that a start never finds half a specification. */
+function writeResources(engine: Engine, { id }: Container, resources: ContainerResources): void {
+  const path = engine.layout.container(id).config;
+  const spec: Spec = JSON.parse(readFileSync(path, 'utf8'));
+  const { devices } = spec.linux.resources;
+  const linux = { ...spec.linux, resources: resourcesOf(resources, devices) };
+  writeFileSync(`${path}.new`, JSON.stringify({ ...spec, linux }), { mode: 0o600 });
+  renameSync(`${path}.new`, path);
+}
+
+/** A container that has ended by now has no cgroup to change. */
+async function applyToCgroup(
+  engine: Engine,
+  { id, runtimeHandler }: Container,
+  resources: ContainerResources,
+): Promise<void> {
+  try {
+    await updateResources(handlerOf(engine, runtimeHandler), id, resourcesOf(resources, []));
+  } catch (error) {
+    await engine.exits.check(engine, id);
+    if (engine.containers.find(id)?.state.kind === 'running') throw error;
+  }
+}
