@@ -12,6 +12,7 @@ import { notifyServiceManager } from '#linux/sd-notify.ts';
 import { openSystemThread } from '#linux/system-thread.ts';
 import type { Log } from '#log/log.ts';
 import { openPodNetwork } from '#network/pod-network.ts';
+import { given } from '#runtime/given.ts';
 import type { OciRuntime } from '#runtime/oci-runtime.ts';
 import { closeRuntime, openRuntime } from '#runtime/runtime.ts';
 import { serveCri } from '#server/server.ts';
@@ -39,44 +40,49 @@ export type DaemonOptions = {
 const stopGraceMs = 5_000;
 
 /** Builds the daemon, lowest layer first, brings back what an earlier one left, and begins to serve. */
-export async function startDaemon({
-  config,
-  log,
-  version,
-  notifySocket,
-  proxyEnvironment,
-}: DaemonOptions): Promise<Daemon> {
+export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
+  const { config, log, version, notifySocket } = options;
   await using opened = new AsyncDisposableStack();
+  claimFolders(config, opened);
+  const parts = await openParts(options, opened);
+  const server = await serveCri({ log, version, config, ...parts }, config.listen);
+  opened.defer(() => server.close(stopGraceMs));
+  opened.use(keepMemorySmall());
+  flushCompileCache();
+  if (notifySocket !== undefined) notifyServiceManager(notifySocket, 'READY=1');
+  log.info({ listen: config.listen, version, root: config.root, state: config.state }, 'serving');
+  const running = opened.move();
+  return { stop: () => running.disposeAsync() };
+}
+
+function claimFolders({ root, state }: Config, opened: AsyncDisposableStack): void {
   for (const [folder, mode] of [
     // The files of images are not for the node's users; the socket, in the state folder, may be.
-    [config.root, 0o700],
-    [config.state, 0o711],
+    [root, 0o700],
+    [state, 0o711],
   ] as const) {
     mkdirSync(folder, { recursive: true });
     chmodSync(folder, mode);
     opened.use(lockFolder(folder));
   }
-  const database = opened.adopt(openDatabase(join(config.root, 'gantry.db')), (it) => it.close());
+}
+
+/** The three siblings: images, network, and the runtime, which works with both. */
+async function openParts(
+  { config, log, proxyEnvironment }: DaemonOptions,
+  opened: AsyncDisposableStack,
+) {
+  const { root, state, image } = config;
+  const database = opened.adopt(openDatabase(join(root, 'gantry.db')), (it) => it.close());
   const thread = opened.adopt(openSystemThread(), (it) => it.close());
   const images = opened.adopt(
-    await openImages({
-      root: config.root,
-      certsDirs: config.image.certs_dirs,
-      database,
-      log,
-      proxyEnvironment,
-    }),
+    await openImages({ root, certsDirs: image.certs_dirs, database, log, proxyEnvironment }),
     (it) => it.close(),
   );
-  const { nft, mtu, ...bridge } = config.network;
+  const { nft: nftName, mtu, ...bridge } = config.network;
+  const nft = findProgram(nftName, programPath) ?? nftName;
   const network = opened.adopt(
-    await openPodNetwork({
-      config: { ...bridge, ...(mtu === undefined ? {} : { mtu }) },
-      database,
-      thread,
-      log,
-      nft: findProgram(nft, programPath) ?? nft,
-    }),
+    await openPodNetwork({ config: { ...bridge, ...given({ mtu }) }, database, thread, log, nft }),
     (it) => it.close(),
   );
   const engine = opened.adopt(
@@ -87,7 +93,7 @@ export async function startDaemon({
       images,
       network,
       cgroups: openCgroupfs(),
-      state: config.state,
+      state,
       cgroupParent: config.cgroup_parent,
       monitor: requireProgram(config.runtime.monitor, programPath, 'runtime.monitor'),
       init: findProgram(config.runtime.init, programPath) ?? config.runtime.init,
@@ -96,14 +102,7 @@ export async function startDaemon({
     }),
     closeRuntime,
   );
-  const server = await serveCri({ log, engine, images, network, version, config }, config.listen);
-  opened.defer(() => server.close(stopGraceMs));
-  opened.use(keepMemorySmall());
-  flushCompileCache();
-  if (notifySocket !== undefined) notifyServiceManager(notifySocket, 'READY=1');
-  log.info({ listen: config.listen, version, root: config.root, state: config.state }, 'serving');
-  const running = opened.move();
-  return { stop: () => running.disposeAsync() };
+  return { images, network, engine };
 }
 
 function lockFolder(folder: string): Disposable {
