@@ -18,6 +18,7 @@ import {
   runToEnd,
   uniqueName,
   waitForExit,
+  sh,
 } from './harness/pods.ts';
 import { push } from './harness/registry.ts';
 import type { Daemon } from './harness/daemon.ts';
@@ -35,7 +36,7 @@ describe('a container', () => {
     const { cri } = daemon;
     const pod = await runPod(daemon);
     const script = 'while [ ! -e /gate ]; do usleep 20000; done; exit 7';
-    const config = containerConfig(busybox, { command: ['/bin/sh', '-c', script] });
+    const config = containerConfig(busybox, { command: sh(script) });
     const id = await createContainer(cri, pod, config);
     const created = await containerStatus(cri, id);
     expect(created).toMatchObject({ state: ContainerState.CONTAINER_CREATED, startedAt: 0 });
@@ -62,7 +63,7 @@ describe('a container', () => {
     const pod = await runPod(daemon);
     // A process 1 gets no signal that it does not ask for, so its child dies of it.
     const config = containerConfig(busybox, {
-      command: ['/bin/sh', '-c', "sh -c 'kill -SEGV $$'; exit $?"],
+      command: sh("sh -c 'kill -SEGV $$'; exit $?"),
     });
     const { status: end } = await runToEnd(daemon.cri, pod, config);
     expect(end).toMatchObject({ exitCode: 139, reason: 'Error' });
@@ -71,7 +72,7 @@ describe('a container', () => {
   test('that takes more memory than it may is OOMKilled', async ({ daemon, busybox }) => {
     const pod = await runPod(daemon);
     const config = containerConfig(busybox, {
-      command: ['/bin/sh', '-c', 'tail /dev/zero'],
+      command: sh('tail /dev/zero'),
       linux: { resources: { memoryLimitInBytes: 16 << 20, memorySwapLimitInBytes: 16 << 20 } },
     });
     const { status: end } = await runToEnd(daemon.cri, pod, config);
@@ -98,7 +99,7 @@ describe('a container', () => {
   test('writes its log line by line, with time, stream and tag', async ({ daemon, busybox }) => {
     const pod = await runPod(daemon);
     const script = 'echo first; echo error >&2; echo; printf unfinished';
-    const config = containerConfig(busybox, { command: ['/bin/sh', '-c', script] });
+    const config = containerConfig(busybox, { command: sh(script) });
     const { status: end } = await runToEnd(daemon.cri, pod, config);
     expect(end.logPath).toBe(`${pod.config.logDirectory}/${config.logPath}`);
     const lines = await readLog(end.logPath);
@@ -114,7 +115,7 @@ describe('a container', () => {
     const { cri } = daemon;
     const pod = await runPod(daemon);
     const script = 'echo before; while [ ! -e /gate ]; do usleep 20000; done; echo after';
-    const config = containerConfig(busybox, { command: ['/bin/sh', '-c', script] });
+    const config = containerConfig(busybox, { command: sh(script) });
     const id = await runContainer(cri, pod, config);
     const { logPath } = await logged(cri, id, 'before');
     await rename(logPath, `${logPath}.1`);
@@ -182,7 +183,7 @@ describe('a container', () => {
     expect(await output({ command: ['/bin/echo', 'command'] })).toBe('command\n');
     expect(await output({ command: ['/bin/echo'], args: ['a', 'b'] })).toBe('a b\n');
 
-    const script = ['/bin/sh', '-c', 'pwd; echo $COLOR $SHAPE; echo "$TEXT"'];
+    const script = sh('pwd; echo $COLOR $SHAPE; echo "$TEXT"');
     expect(await output({ command: script })).toBe('/home\nred round\n\n');
     const envs = [
       { key: 'COLOR', value: Buffer.from('blue') },
@@ -202,7 +203,7 @@ describe('a container', () => {
           cri,
           pod,
           containerConfig(image, {
-            command: ['/bin/sh', '-c', 'id -u; id -g; id -G'],
+            command: sh('id -u; id -g; id -G'),
             linux: { securityContext },
           }),
         )
@@ -256,7 +257,7 @@ describe('a container', () => {
       { hostPath: `${place.directory}/made`, containerPath: '/mnt/folder' },
     ];
     const script = 'cat /mnt/file; echo x >>/mnt/file; echo $?; echo there >/mnt/folder/text';
-    const config = containerConfig(busybox, { command: ['/bin/sh', '-c', script], mounts });
+    const config = containerConfig(busybox, { command: sh(script), mounts });
     const { status: end, stdout } = await runToEnd(cri, pod, config);
     expect(stdout).toBe('from the node\n1\n');
     expect(end.mounts).toMatchObject(mounts);
@@ -270,7 +271,7 @@ describe('a container', () => {
     const { cri } = daemon;
     const pod = await runPod(daemon);
     const output = async (linux: object) => {
-      const command = ['/bin/sh', '-c', 'echo x >/file && cat /file'];
+      const command = sh('echo x >/file && cat /file');
       return (await runToEnd(cri, pod, containerConfig(busybox, { command, linux }))).stdout;
     };
     expect(await output({})).toBe('x\n');
@@ -319,7 +320,7 @@ describe('a container', () => {
     const reference = await push(inject('registry').host, image, uniqueName('volume'));
     await daemon.cri.pullImage({ image: { image: reference } });
     const pod = await runPod(daemon);
-    const command = ['/bin/sh', '-c', 'cat /cache/seed && echo more >/cache/more'];
+    const command = sh('cat /cache/seed && echo more >/cache/more');
     const { status: end, stdout } = await runToEnd(
       daemon.cri,
       pod,

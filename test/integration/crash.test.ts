@@ -15,6 +15,7 @@ import {
   runPod,
   runToEnd,
   uniqueName,
+  sh,
 } from './harness/pods.ts';
 import { push } from './harness/registry.ts';
 
@@ -124,7 +125,7 @@ describe('kill -9', () => {
       const { image: found } = await cri.imageStatus({ image: { image: reference } });
       await cri.pullImage({ image: { image: reference } });
       const pod = await runPod(daemon);
-      const command = ['/bin/sh', '-c', 'wc -c </large'];
+      const command = sh('wc -c </large');
       const { stdout } = await runToEnd(cri, pod, containerConfig(reference, { command }));
       expect([found?.id ?? image.id, stdout.trim()]).toEqual([image.id, `${48 << 20}`]);
       await daemon.removeAllPods();

@@ -9,10 +9,10 @@ import {
   forever,
   runContainer,
   runPod,
+  sh,
 } from './harness/pods.ts';
 import { eventually } from './harness/wait.ts';
 
-const sh = (script: string) => ['/bin/sh', '-c', script];
 const messageLimitBytes = 16 << 20;
 
 describe('ExecSync', () => {

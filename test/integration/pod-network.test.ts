@@ -15,6 +15,7 @@ import {
   runPod,
   runToEnd,
   shell,
+  sh,
 } from './harness/pods.ts';
 import { eventually } from './harness/wait.ts';
 
@@ -53,7 +54,7 @@ describe('the network of a pod', () => {
     expect(new Set(ips).size).toBe(3);
     const [from] = pods;
     if (from === undefined) throw new Error('three pods were made');
-    const command = ['/bin/sh', '-c', ips.map((ip) => `ping -c1 -W2 ${ip}`).join(' && ')];
+    const command = sh(ips.map((ip) => `ping -c1 -W2 ${ip}`).join(' && '));
     const { status: end, stdout } = await runToEnd(
       cri,
       from,
@@ -118,7 +119,7 @@ describe('the network of a pod', () => {
     expect(linux?.namespaces?.options?.network).toBe(NamespaceMode.NODE);
 
     const other = await runPod(daemon);
-    const command = ['/bin/sh', '-c', 'hostname; cat /proc/net/dev'];
+    const command = sh('hostname; cat /proc/net/dev');
     const config = containerConfig(busybox, {
       command,
       linux: { securityContext: hostNetwork.linux.securityContext },

@@ -12,6 +12,7 @@ import {
   runContainer,
   runPod,
   runToEnd,
+  sh,
 } from './harness/pods.ts';
 
 describe('a pod', () => {
@@ -93,7 +94,7 @@ describe('a pod', () => {
     });
     const script =
       'hostname; echo $HOSTNAME; cat /etc/hostname; cat /etc/resolv.conf; df -k /dev/shm; cat /etc/hosts';
-    const command = ['/bin/sh', '-c', script];
+    const command = sh(script);
     const { stdout } = await runToEnd(daemon.cri, pod, containerConfig(busybox, { command }));
     const lines = stdout.split('\n');
     expect(lines.slice(0, 3)).toEqual(['kestrel', 'kestrel', 'kestrel']);
@@ -149,7 +150,7 @@ describe('a pod', () => {
       },
     });
     const files = '/proc/sys/net/ipv4/ip_local_port_range /proc/sys/kernel/shm_rmid_forced';
-    const command = ['/bin/sh', '-c', `cat ${files}`];
+    const command = sh(`cat ${files}`);
     const { stdout } = await runToEnd(daemon.cri, pod, containerConfig(busybox, { command }));
     expect(stdout).toBe('20000\t30000\n1\n');
   });

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { describe, expect, inject } from 'vitest';
 import { test } from './harness/fixture.ts';
 import { buildImage, buildLayer, busyboxLayer, digestOf, type Layer } from './harness/image.ts';
-import { containerConfig, runPod, runToEnd, uniqueName } from './harness/pods.ts';
+import { containerConfig, runPod, runToEnd, uniqueName, sh } from './harness/pods.ts';
 import { blobPath, push } from './harness/registry.ts';
 
 const { host, storage } = inject('registry');
@@ -144,7 +144,7 @@ describe('PullImage', () => {
     await daemon.cri.pullImage({ image: { image: reference } });
 
     const pod = await runPod(daemon);
-    const command = ['/bin/sh', '-c', 'ls -d /gone /kept /folder; ls -a /opaque'];
+    const command = sh('ls -d /gone /kept /folder; ls -a /opaque');
     const { stdout } = await runToEnd(daemon.cri, pod, containerConfig(reference, { command }));
     expect(stdout.split('\n')).toEqual(['/kept', '.', '..', 'above', '']);
   });
@@ -159,7 +159,7 @@ describe('PullImage', () => {
     await daemon.cri.pullImage({ image: { image: reference } });
 
     const pod = await runPod(daemon);
-    const command = ['/bin/sh', '-c', "stat -c '%a %u %g %h' /mine /same; readlink /pointer"];
+    const command = sh("stat -c '%a %u %g %h' /mine /same; readlink /pointer");
     const { stdout } = await runToEnd(daemon.cri, pod, containerConfig(reference, { command }));
     expect(stdout).toBe('4750 1000 50000 2\n4750 1000 50000 2\n/mine\n');
   });

@@ -16,10 +16,9 @@ import {
   runContainer,
   runPod,
   waitForExit,
+  sh,
 } from './harness/pods.ts';
 import { eventually } from './harness/wait.ts';
-
-const sh = (script: string) => ({ command: ['/bin/sh', '-c', script] });
 
 /** A gate on the node that a container waits at, so that things happen while the daemon is away. */
 async function closedGate({ place }: Daemon) {
@@ -66,7 +65,7 @@ for (const [how, end] of Object.entries(ends)) {
       const pod = await runPod(daemon);
       const gate = await closedGate(daemon);
       const script = `${gate.wait}; echo while away; while :; do sleep 1; done`;
-      const config = containerConfig(busybox, { ...sh(script), mounts: gate.mounts });
+      const config = containerConfig(busybox, { command: sh(script), mounts: gate.mounts });
       const id = await runContainer(cri, pod, config);
       await end(daemon);
       await gate.open();
@@ -86,7 +85,7 @@ for (const [how, end] of Object.entries(ends)) {
       const pod = await runPod(daemon);
       const gate = await closedGate(daemon);
       const script = `${gate.wait}; echo over; exit 9`;
-      const config = containerConfig(busybox, { ...sh(script), mounts: gate.mounts });
+      const config = containerConfig(busybox, { command: sh(script), mounts: gate.mounts });
       const id = await runContainer(cri, pod, config);
       await end(daemon);
       await gate.open();

@@ -13,6 +13,7 @@ import {
   runContainer,
   runPod,
   runToEnd,
+  sh,
 } from './harness/pods.ts';
 
 type Security = Draft<LinuxContainerSecurityContext>;
@@ -24,7 +25,7 @@ const test = base.extend('output', async ({ daemon, busybox }) => {
     const namespaceOptions = { pid: NamespaceMode.CONTAINER };
     const linux = { securityContext: { privileged, namespaceOptions } };
     const config = containerConfig(busybox, {
-      command: ['/bin/sh', '-c', script],
+      command: sh(script),
       linux: { securityContext: security },
     });
     return (await runToEnd(daemon.cri, await runPod(daemon, { linux }), config)).stdout;
@@ -121,7 +122,7 @@ describe('confinement', () => {
     const namespaceOf = async (pid: NamespaceMode) => {
       const linux = { securityContext: { namespaceOptions: { pid } } };
       const pod = await runPod(daemon, { linux });
-      const command = ['/bin/sh', '-c', 'readlink /proc/self/ns/pid; echo $$'];
+      const command = sh('readlink /proc/self/ns/pid; echo $$');
       const { stdout } = await runToEnd(cri, pod, containerConfig(busybox, { command, linux }));
       const [namespace, self] = stdout.split('\n');
       return { namespace, isFirst: self === '1' };

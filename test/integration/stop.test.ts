@@ -15,9 +15,10 @@ import {
   runToEnd,
   shell,
   waitForExit,
+  sh,
 } from './harness/pods.ts';
 
-const deaf = { command: ['/bin/sh', '-c', "trap '' TERM; while :; do sleep 1; done"] };
+const deaf = { command: sh("trap '' TERM; while :; do sleep 1; done") };
 
 async function elapsedMs(work: () => Promise<unknown>): Promise<number> {
   const start = performance.now();
@@ -66,7 +67,7 @@ describe('stopping', () => {
     const pod = await runPod(daemon);
     const script = "trap 'exit 42' USR1; echo ready; while :; do sleep 1000 & wait; done";
     const config = containerConfig(busybox, {
-      command: ['/bin/sh', '-c', script],
+      command: sh(script),
       stopSignal: Signal.SIGUSR1,
     });
     const containerId = await runContainer(cri, pod, config);
@@ -83,7 +84,7 @@ describe('stopping', () => {
     const linux = { securityContext: { namespaceOptions: { pid: NamespaceMode.POD } } };
     const pod = await runPod(daemon, { linux });
     const config = containerConfig(busybox, {
-      command: ['/bin/sh', '-c', 'setsid sleep 76543 & sleep 76543 & wait'],
+      command: sh('setsid sleep 76543 & sleep 76543 & wait'),
       linux,
     });
     const containerId = await runContainer(cri, pod, config);
@@ -153,7 +154,7 @@ describe('stopping', () => {
     const { cri } = daemon;
     const pod = await runPod(daemon);
     const script = 'echo said; while :; do sleep 1; done';
-    const config = containerConfig(busybox, { command: ['/bin/sh', '-c', script] });
+    const config = containerConfig(busybox, { command: sh(script) });
     const containerId = await runContainer(cri, pod, config);
     const { logPath } = await logged(cri, containerId, 'said');
     await cri.removeContainer({ containerId });
@@ -180,7 +181,7 @@ describe('stopping', () => {
   test('a container that has ended keeps how it ended', async ({ daemon, busybox }) => {
     const { cri } = daemon;
     const pod = await runPod(daemon);
-    const config = containerConfig(busybox, { command: ['/bin/sh', '-c', 'exit 3'] });
+    const config = containerConfig(busybox, { command: sh('exit 3') });
     const containerId = await runContainer(cri, pod, config);
     const ended = await waitForExit(cri, containerId);
     await cri.stopContainer({ containerId, timeout: 5 });

@@ -75,9 +75,13 @@ export async function runContainer(
   return containerId;
 }
 
-/** A shell script as a command that ends at once on SIGTERM, as process 1 does only if it asks for it. */
+export function sh(script: string): readonly string[] {
+  return ['/bin/sh', '-c', script];
+}
+
+/** A script that ends at once on SIGTERM, as process 1 does only if it asks for it. */
 export function shell(script: string): { readonly command: readonly string[] } {
-  return { command: ['/bin/sh', '-c', `trap 'exit 143' TERM; ${script}`] };
+  return { command: sh(`trap 'exit 143' TERM; ${script}`) };
 }
 
 /** Goes on until it is stopped. */
@@ -159,7 +163,10 @@ export type ExecResult = {
 
 /** Runs a command in a container and waits for its end. */
 export async function exec(cri: Cri, containerId: string, script: string): Promise<ExecResult> {
-  const cmd = ['/bin/sh', '-c', script];
-  const { exitCode, stdout, stderr } = await cri.execSync({ containerId, cmd, timeout: 30 });
+  const { exitCode, stdout, stderr } = await cri.execSync({
+    containerId,
+    cmd: sh(script),
+    timeout: 30,
+  });
   return { exitCode, stdout: stdout.toString(), stderr: stderr.toString() };
 }
