@@ -26,6 +26,11 @@ export class DownloadProgress {
     this.#state = new Int32Array(shared, 12, 1);
   }
 
+  /** How much has been written. */
+  get bytes(): number {
+    return Number(Atomics.load(this.#bytes, 0));
+  }
+
   advanceTo(bytes: number): void {
     Atomics.store(this.#bytes, 0, BigInt(bytes));
     this.#wake();
@@ -56,7 +61,7 @@ export class DownloadProgress {
     for (;;) {
       const changes = Atomics.load(this.#changes, 0);
       const state = Atomics.load(this.#state, 0);
-      const written = Number(Atomics.load(this.#bytes, 0));
+      const written = this.bytes;
       if (state === stopped) throw new Fault('cancelled', 'the download stopped');
       if (isCancelled()) throw new Fault('cancelled', 'no longer wanted');
       if (state === complete || written >= bytes) return written;

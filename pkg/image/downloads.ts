@@ -1,6 +1,6 @@
 import { type FileHandle, open, rm, writeFile } from 'node:fs/promises';
 import type { Descriptor } from '#api/oci/image.ts';
-import { isErrno } from '#errors/fault.ts';
+import { Fault, isErrno } from '#errors/fault.ts';
 import { blobPath, newIngestPath } from './content-paths.ts';
 import type { ContentStore } from './content-store.ts';
 import { DownloadProgress } from './download-progress.ts';
@@ -10,7 +10,8 @@ import type { FetchCalls, RegistryAccess } from './registry/fetch-worker.ts';
 import type { WorkerPool } from './worker/worker-pool.ts';
 
 export type BlobSource = {
-  readonly access: RegistryAccess;
+  /** Undefined for blobs of an archive, which are in the store already. */
+  readonly access: RegistryAccess | undefined;
   readonly blob: Descriptor;
   /** How many blobs of one image are fetched at a time. */
   readonly limit: Limit;
@@ -67,6 +68,11 @@ export class Downloads {
     return openBlob(await this.#openGrowing(digest, growing), { ...growing, stored });
   }
 
+  /** How much there is of a blob that is on its way; undefined of any other. */
+  receivedBytes(digest: string): number | undefined {
+    return this.#growing.get(digest)?.progress.bytes;
+  }
+
   /** Ends all downloads; resolves when nothing is written any more. */
   close(): Promise<void> {
     return this.#running.close();
@@ -88,6 +94,9 @@ export class Downloads {
   }
 
   async #download({ access, blob, limit }: BlobSource, signal: AbortSignal): Promise<void> {
+    if (access === undefined) {
+      throw new Fault('not-found', `blob "${blob.digest}" is gone from the store`);
+    }
     const store = this.#content.directory;
     const path = newIngestPath(store);
     const progress = new DownloadProgress();

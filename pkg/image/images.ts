@@ -4,6 +4,7 @@ import type { Image } from './image.ts';
 import { Joined } from './joined.ts';
 import { closeParts, type ImageParts, type ImagesOptions, openParts } from './parts.ts';
 import { pullImage } from './pull.ts';
+import type { PullProgress } from './pull-progress.ts';
 import { formatReference, parseReference } from './reference.ts';
 import type { Credentials } from './registry/credentials.ts';
 import { stageCode, stageFault } from './stage-fault.ts';
@@ -11,6 +12,7 @@ import { stageCode, stageFault } from './stage-fault.ts';
 export type { Image } from './image.ts';
 export type { ImageConfig } from './image-config.ts';
 export type { ImagesOptions } from './parts.ts';
+export type { LayerProgress, PullProgress } from './pull-progress.ts';
 export type { Credentials } from './registry/credentials.ts';
 
 /** The images of this node, and the root filesystems that containers make of them. */
@@ -26,6 +28,8 @@ export type Images = {
     options: { readonly credentials?: Credentials },
     signal: AbortSignal,
   ): Promise<Image>;
+  /** The pulls and imports that run, and those that ended within the last minute. */
+  pulls(): readonly PullProgress[];
   /** Sorted by name. Made anew only when something changes. */
   list(): readonly Image[];
   /** By tag, by digest, by name without tag, by id or the unambiguous beginning of one. */
@@ -67,6 +71,7 @@ export async function openImages(options: ImagesOptions): Promise<Images> {
         throw pullFault(text, cause);
       }
     },
+    pulls: () => parts.progress.list(),
     list: () => table.list(),
     find: (reference) => table.find(reference),
     remove: async (reference) => {
@@ -102,7 +107,10 @@ async function pull(
   access: Parameters<typeof pullImage>[1],
   signal: AbortSignal,
 ): Promise<Image> {
-  const image = await pullImage(parts, access, signal);
+  const subject = { kind: 'pull', reference: formatReference(access.reference) } as const;
+  const image = await parts.progress.watch(subject, (planned) =>
+    pullImage({ ...parts, planned }, access, signal),
+  );
   await writeIndex(parts);
   parts.persister.soon();
   return image;

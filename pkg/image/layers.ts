@@ -20,7 +20,8 @@ export type LayersDeps = {
 /** The layers of one image, the lowest first, and how many may be worked on at a time. */
 export type LayerStack = {
   readonly layers: readonly StackedLayer[];
-  readonly access: RegistryAccess;
+  /** Where what is missing comes from. */
+  readonly access: RegistryAccess | undefined;
   readonly fetching: Limit;
   readonly unpacking: Limit;
 };

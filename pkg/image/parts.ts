@@ -10,6 +10,7 @@ import type { LayerCalls } from './layer/layer-worker.ts';
 import { Layers } from './layers.ts';
 import { OverlaySnapshotter } from './overlay.ts';
 import { Persister } from './persister.ts';
+import { PullProgressBoard } from './pull-progress-board.ts';
 import type { FetchCalls } from './registry/fetch-worker.ts';
 import { RootfsTable } from './rootfs-table.ts';
 import type { Snapshotter } from './snapshotter.ts';
@@ -47,6 +48,7 @@ export type ImageParts = {
   readonly unpackers: WorkerPool<LayerCalls>;
   readonly downloads: Downloads;
   readonly layers: Layers;
+  readonly progress: PullProgressBoard;
 };
 
 const defaults = {
@@ -92,9 +94,10 @@ export function openParts(given: ImagesOptions): ImageParts {
   snapshots.keepOnlyContainers(new Set(rootfs.owners()));
   const downloads = new Downloads(content, fetchers);
   const layers = new Layers({ downloads, snapshots, unpackers });
+  const progress = new PullProgressBoard({ content, snapshots, downloads });
   const persister = new Persister(snapshots, log);
   const stores = { table, rootfs, content, snapshots, garbage, trash, persister };
-  return { options, ...stores, fetchers, unpackers, downloads, layers };
+  return { options, ...stores, fetchers, unpackers, downloads, layers, progress };
 }
 
 /** Ends all threads, and all work on images; what is unfinished is for the next start to clear away. */

@@ -6,6 +6,8 @@ import type { Image } from './image.ts';
 import type { ImageTable } from './image-table.ts';
 import type { Layers } from './layers.ts';
 import { Limit } from './limit.ts';
+import type { Planned } from './pull-progress.ts';
+import type { Reference } from './reference.ts';
 import type { FetchCalls, RegistryAccess } from './registry/fetch-worker.ts';
 import type { ImagePlan } from './registry/resolve.ts';
 import { stageCode } from './stage-fault.ts';
@@ -19,6 +21,7 @@ export type PullDeps = {
   readonly table: ImageTable;
   /** How long what a failed pull has brought is kept for the next try. */
   readonly options: { readonly retryGraceMs: number };
+  readonly planned: Planned;
 };
 
 /** As containerd does: more would only share the same line, and be seen as greed by registries. */
@@ -31,39 +34,64 @@ export async function pullImage(
   access: RegistryAccess,
   signal: AbortSignal,
 ): Promise<Image> {
-  const { plan, chainIds, lease } = await resolve(deps, access, signal);
-  try {
-    const layers = plan.layers.map((layer, n) => ({ ...layer, chainId: chainIds[n] ?? '' }));
-    const fetching = new Limit(downloadsPerImage);
-    const unpacking = new Limit(unpacksPerImage);
-    await deps.layers.ensure({ layers, access, fetching, unpacking }, signal);
-    signal.throwIfAborted();
-    const image = deps.table.put({ reference: access.reference, plan, chainIds });
-    deps.garbage.giveBack(lease);
-    return image;
-  } catch (error) {
-    // Where the disk is full, room is needed more than a quick second try.
-    const graceMs = stageCode(error) === 'resource-exhausted' ? 0 : deps.options.retryGraceMs;
-    setTimeout(() => deps.garbage.giveBack(lease), graceMs).unref();
-    throw error;
-  }
+  const found = await resolve(deps, access, signal);
+  return completeImage(deps, { ...found, reference: access.reference, access }, signal);
 }
 
-type Resolved = {
+/** An image that is known, with all of it that is there kept from being collected. */
+export type KnownImage = {
   readonly plan: ImagePlan;
   readonly chainIds: readonly string[];
   readonly lease: Lease;
 };
 
+type WantedImage = KnownImage & {
+  readonly reference: Reference;
+  /** Undefined when all of its blobs are in the store. */
+  readonly access: RegistryAccess | undefined;
+};
+
+/** Fetches and unpacks what is missing of an image, and enters it. Gives its lease back. */
+export async function completeImage(
+  deps: PullDeps,
+  { plan, chainIds, lease, reference, access }: WantedImage,
+  signal: AbortSignal,
+): Promise<Image> {
+  try {
+    const layers = plan.layers.map((layer, n) => ({ ...layer, chainId: chainIds[n] ?? '' }));
+    deps.planned(layers);
+    const fetching = new Limit(downloadsPerImage);
+    const unpacking = new Limit(unpacksPerImage);
+    await deps.layers.ensure({ layers, access, fetching, unpacking }, signal);
+    signal.throwIfAborted();
+    const image = deps.table.put({ reference, plan, chainIds });
+    deps.garbage.giveBack(lease);
+    return image;
+  } catch (error) {
+    // Where the disk is full, room is needed more than a quick second try; and an archive's blobs
+    // come with it again.
+    const isFull = stageCode(error) === 'resource-exhausted';
+    const graceMs = isFull || access === undefined ? 0 : deps.options.retryGraceMs;
+    setTimeout(() => deps.garbage.giveBack(lease), graceMs).unref();
+    throw error;
+  }
+}
+
 /** Finds out what is to be brought, and keeps what is there of it from being collected. */
 async function resolve(
-  { fetchers, content, garbage }: PullDeps,
+  deps: PullDeps,
   access: RegistryAccess,
   signal: AbortSignal,
-): Promise<Resolved> {
-  using _pause = garbage.pause();
-  const plan = await fetchers.call('resolve', { access, store: content.directory }, signal);
-  content.add(plan.documents);
+): Promise<KnownImage> {
+  using _pause = deps.garbage.pause();
+  const store = deps.content.directory;
+  const plan = await deps.fetchers.call('resolve', { access, store }, signal);
+  deps.content.add(plan.documents);
+  return keepImage(deps, plan);
+}
+
+/** Takes a lease on all that an image needs; to be called before any of it may be collected. */
+export function keepImage({ garbage }: Pick<PullDeps, 'garbage'>, plan: ImagePlan): KnownImage {
   const chainIds = chainIdsOf(plan.layers.map(({ diffId }) => diffId));
   const digests = [...plan.documents, ...plan.layers.map(({ blob }) => blob)].map(
     ({ digest }) => digest,
