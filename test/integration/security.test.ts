@@ -159,3 +159,17 @@ test('cgroups are below the parent that a pod brings, and go before it does', as
   expect(cgroupsBelow(`${cgroupParent}/`)).toEqual([]);
   for (const path of cgroupsBelow(kubepods)) rmdirSync(path);
 });
+
+test('a cgroup that came with pods goes with the last of them, though others come meanwhile', async ({
+  daemon,
+}) => {
+  const cgroupParent = `${daemon.place.cgroupParent}-shared/pods`;
+  // Their init makes the cgroup.
+  const securityContext = { namespaceOptions: { pid: NamespaceMode.POD } };
+  const comeAndGo = async () => {
+    const { id } = await runPod(daemon, { linux: { cgroupParent, securityContext } });
+    await daemon.cri.removePodSandbox({ podSandboxId: id });
+  };
+  await Promise.all(Array.from({ length: 12 }, comeAndGo));
+  expect(cgroupsBelow(`${daemon.place.cgroupParent}-shared`)).toEqual([]);
+});

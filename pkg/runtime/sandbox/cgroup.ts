@@ -8,27 +8,36 @@ export function podCgroup(engine: Engine, { cgroupParent }: SandboxConfig): stri
 }
 
 /**
- * The topmost cgroup on the way to the pod's that is not there yet. The OCI runtime will make it, and
- * nobody but us will remove it: kubelet makes, and removes, its own.
+ * The topmost cgroup above the pod's containers that the kernel does not have yet, or that came with
+ * another pod: the OCI runtime makes it, and nobody but us will remove it. kubelet makes, and removes,
+ * its own.
  */
-export function missingCgroup(engine: Engine, config: SandboxConfig): string | undefined {
-  let missing: string | undefined;
-  let path = podCgroup(engine, config);
-  while (path !== '/' && !engine.cgroups.exists(path)) {
-    missing = path;
-    path = dirname(path);
-  }
-  return missing;
+export function cgroupToOwn(engine: Engine, config: SandboxConfig): string | undefined {
+  const path = podCgroup(engine, config);
+  const others = engine.sandboxes.all().map((other) => other.ownedCgroup);
+  return others.find((top) => top !== undefined && isWithin(path, top)) ?? missing(engine, path);
 }
 
-/** Removes the cgroup that came with this pod or, where others use it by now, leaves that to one of them. */
+function missing(engine: Engine, path: string): string | undefined {
+  if (path === '/' || engine.cgroups.exists(path)) return undefined;
+  return missing(engine, dirname(path)) ?? path;
+}
+
+/**
+ * Removes the cgroup that came with this pod. Where pods that may yet make cgroups share it, it stays
+ * for them: they own it too.
+ */
 export async function releaseCgroup(engine: Engine, { id, ownedCgroup }: Sandbox): Promise<void> {
   if (ownedCgroup === undefined) return;
-  const heir = engine.sandboxes
+  const isShared = engine.sandboxes
     .all()
-    .find((other) => other.id !== id && isWithin(podCgroup(engine, other.config), ownedCgroup));
-  if (heir === undefined) return engine.cgroups.removeEmpty(ownedCgroup);
-  engine.sandboxes.put({ ...heir, ownedCgroup });
+    .some(
+      (other) =>
+        other.id !== id &&
+        other.state !== 'stopped' &&
+        isWithin(podCgroup(engine, other.config), ownedCgroup),
+    );
+  if (!isShared) await engine.cgroups.removeEmpty(ownedCgroup);
 }
 
 function isWithin(path: string, top: string): boolean {

@@ -7,7 +7,7 @@ import { now } from '#runtime/clock.ts';
 import { type Engine, handlerOf } from '#runtime/engine.ts';
 import { given } from '#runtime/given.ts';
 import { newSandboxId, type SandboxId } from '#runtime/id.ts';
-import { missingCgroup } from './cgroup.ts';
+import { cgroupToOwn } from './cgroup.ts';
 import { podHostname, writeSandboxFiles } from './files.ts';
 import { startInit } from './init.ts';
 import { forgetSandbox, releaseSandbox } from './release.ts';
@@ -54,7 +54,7 @@ async function makeSandbox(engine: Engine, config: SandboxConfig): Promise<Sandb
     config,
     state: 'creating',
     createdAt: now(),
-    ...given({ ownedCgroup: missingCgroup(engine, config) }),
+    ...given({ ownedCgroup: cgroupToOwn(engine, config) }),
   };
   using _held = await engine.locks.hold(sandbox.id);
   engine.sandboxes.put(sandbox);

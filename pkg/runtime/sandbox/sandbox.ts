@@ -62,7 +62,7 @@ export type Sandbox = {
   readonly state: SandboxState;
   readonly createdAt: UnixNanos;
   readonly network?: SandboxNetwork;
-  /** The topmost cgroup that did not exist before this pod, to be removed with it when empty. */
+  /** The topmost cgroup that came with this pod and those beside it; the last one removes it. */
   readonly ownedCgroup?: string;
 };
 
