@@ -48,14 +48,10 @@ export function sandboxConfig(
   };
 }
 
-/**
- * Namespace options of a pod. Without any, the pod has a network and IPC of its own, and each container
- * its own processes: what kubelet asks for in so many words.
- */
+/** Namespace options of a pod. Without any, the CRI's default: all namespaces are shared in the pod. */
 export function sandboxNamespaces(options: cri.NamespaceOption | null | undefined): NamespaceModes {
   const field = 'linux.security_context.namespace_options';
-  if (options === null || options === undefined)
-    return { network: 'pod', ipc: 'pod', pid: 'container' };
+  if (options === null || options === undefined) return { network: 'pod', ipc: 'pod', pid: 'pod' };
   if (options.usernsOptions?.mode === 0) {
     throw new Fault('unimplemented', `${field}.userns_options: user namespaces are not there yet`);
   }
