@@ -1,8 +1,9 @@
 /** Runs the checks named as arguments, or all, goes on after failures, and counts what passed. */
 import { execa } from 'execa';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 type Count = { readonly passed: number; readonly failed: number };
 
@@ -25,6 +26,7 @@ const checks: Readonly<Record<string, () => Promise<Count>>> = {
   types: async () => program('tsc', '-p', '.'),
   unit: async () => tests('unit'),
   integration: async () => tests('integration'),
+  conformance: async () => conformance(),
 };
 
 /** A program that succeeds or fails as one. */
@@ -42,6 +44,27 @@ async function tests(project: string): Promise<Count> {
   rmSync(directory, { recursive: true });
   // Whatever vitest failed for beside a test, such as an error in a setup, is one failure.
   return isGood || count.failed > 0 ? count : { ...count, failed: 1 };
+}
+
+const inProject = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
+
+/** critest, where Go was there to build it. */
+async function conformance(): Promise<Count> {
+  if (!existsSync(inProject('.tools/bin/critest'))) {
+    console.log('left out: critest is not built');
+    return { passed: 0, failed: 0 };
+  }
+  const { stdout, failed } = await execa(inProject('hack/conformance'), {
+    stdout: ['inherit', 'pipe'],
+    stderr: 'inherit',
+    cancelSignal: guard,
+    forceKillAfterDelay: 20_000,
+    reject: false,
+  });
+  const [, passed, broken] = /(\d+) passed, (\d+) failed$/.exec(stdout ?? '') ?? [];
+  // Without a last line it ended before it could count.
+  if (passed === undefined || broken === undefined) return { passed: 0, failed: 1 };
+  return { passed: Number(passed), failed: Math.max(Number(broken), failed ? 1 : 0) };
 }
 
 function countTests(file: string): Count {

@@ -1,0 +1,87 @@
+/** Runs critest and reads what it reports. */
+import { execa } from 'execa';
+import { mkdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Place } from '#harness/place.ts';
+import type { Spec } from './conformance-ratchet.ts';
+
+/** Files that a run leaves in its folder. */
+export const reportNames = ['critest.log', 'report.json', 'report.xml'] as const;
+
+export type CritestOptions = {
+  /** How many specs run at a time. */
+  readonly parallel: number;
+  /** Regular expressions over the names of specs. */
+  readonly focus?: string;
+  readonly skip: readonly string[];
+};
+
+/** The part of ginkgo's JSON report that counts. */
+type Report = readonly {
+  readonly SpecialSuiteFailureReasons?: readonly string[];
+  readonly SpecReports: readonly {
+    readonly ContainerHierarchyTexts: readonly string[] | null;
+    readonly LeafNodeType: string;
+    readonly LeafNodeText: string;
+    readonly State: string;
+    readonly Failure?: { readonly Message?: string };
+  }[];
+}[];
+
+const program = fileURLToPath(new URL('../.tools/bin/critest', import.meta.url));
+/** A run takes some two minutes; one that hangs must not hang for ever. */
+const timeoutMs = 20 * 60_000;
+
+/** Runs critest on the daemon of `place` and returns the specs that it chose. Its files go to `folder`. */
+export async function runCritest(
+  place: Place,
+  folder: string,
+  { parallel, focus, skip }: CritestOptions,
+): Promise<Spec[]> {
+  // ginkgo runs what has this ending without building it, and writes its reports beside it.
+  const suite = './critest.test';
+  const temporary = join(folder, 'tmp');
+  mkdirSync(temporary, { recursive: true });
+  symlinkSync(program, join(folder, suite));
+  const args = [
+    `--nodes=${parallel}`,
+    '--json-report=report.json',
+    '--junit-report=report.xml',
+    '--no-color',
+    ...(focus === undefined ? [] : [`--focus=${focus}`]),
+    ...skip.map((pattern) => `--skip=${pattern}`),
+    suite,
+    '--',
+    `-runtime-endpoint=unix://${place.socket}`,
+    `-image-endpoint=unix://${place.socket}`,
+  ];
+  const log = { file: join(folder, 'critest.log'), append: true };
+  const { timedOut } = await execa('ginkgo', args, {
+    cwd: folder,
+    stdin: 'ignore',
+    stdout: log,
+    stderr: log,
+    env: { TMPDIR: temporary },
+    timeout: timeoutMs,
+    reject: false,
+  });
+  if (timedOut) throw new Error(`critest took more than ${timeoutMs / 60_000} minutes`);
+  return readReport(folder);
+}
+
+function readReport(folder: string): Spec[] {
+  const reports: Report = JSON.parse(readFileSync(join(folder, 'report.json'), 'utf8'));
+  return (
+    reports
+      .flatMap(({ SpecReports }) => SpecReports)
+      .filter(({ LeafNodeType, State }) => LeafNodeType === 'It' || State !== 'passed')
+      .map(({ ContainerHierarchyTexts, LeafNodeText, State, Failure }): Spec => ({
+        name: [...(ContainerHierarchyTexts ?? []), LeafNodeText].join(' '),
+        outcome: State === 'passed' || State === 'skipped' ? State : 'failed',
+        message: Failure?.Message ?? '',
+      }))
+      // Left out of this run; a spec that skips itself says why.
+      .filter(({ outcome, message }) => outcome !== 'skipped' || message !== '')
+  );
+}

@@ -1,0 +1,58 @@
+/** What critest must pass, and what it may fail. */
+
+/** One spec of a run: critest skips what the node cannot do. */
+export type Spec = {
+  readonly name: string;
+  readonly outcome: 'passed' | 'failed' | 'skipped';
+  /** Why it failed or was skipped. */
+  readonly message: string;
+};
+
+/** The file test/conformance/ratchet.json. Reasons are for people. */
+export type Ratchet = {
+  /** Each spec with why it cannot run here at all. */
+  readonly excluded: Readonly<Record<string, string>>;
+  /** Each spec with the reason for which it fails for now. */
+  readonly mayFail: Readonly<Record<string, string>>;
+  readonly mustPass: readonly string[];
+};
+
+export type Verdict = {
+  /** What passed, whether it had to or not. */
+  readonly passed: readonly Spec[];
+  /** What had to pass and did not, and what failed without being known to. */
+  readonly broken: readonly Spec[];
+  /** What fails as expected. */
+  readonly awaited: readonly Spec[];
+  /** What was skipped and is not known to pass. */
+  readonly skipped: readonly Spec[];
+  /** What passed and is not on the list yet. */
+  readonly gained: readonly Spec[];
+};
+
+/** Judges the specs of a run. Specs that the run left out are not judged. */
+export function judge(ratchet: Ratchet, specs: readonly Spec[]): Verdict {
+  const mustPass = new Set(ratchet.mustPass);
+  const mayFail = (spec: Spec) => Object.hasOwn(ratchet.mayFail, spec.name);
+  const isBroken = (spec: Spec) =>
+    mustPass.has(spec.name)
+      ? spec.outcome !== 'passed'
+      : spec.outcome === 'failed' && !mayFail(spec);
+  const passed = specs.filter(({ outcome }) => outcome === 'passed');
+  return {
+    passed,
+    broken: specs.filter(isBroken),
+    awaited: specs.filter((spec) => spec.outcome === 'failed' && mayFail(spec)),
+    skipped: specs.filter(({ name, outcome }) => outcome === 'skipped' && !mustPass.has(name)),
+    gained: passed.filter(({ name }) => !mustPass.has(name)),
+  };
+}
+
+/** The ratchet after a run: all that passed must pass from now on. */
+export function tighten(ratchet: Ratchet, { passed }: Verdict): Ratchet {
+  const mustPass = [
+    ...new Set([...ratchet.mustPass, ...passed.map(({ name }) => name)]),
+  ].toSorted();
+  const mayFail = Object.entries(ratchet.mayFail).filter(([name]) => !mustPass.includes(name));
+  return { ...ratchet, mayFail: Object.fromEntries(mayFail), mustPass };
+}

@@ -1,0 +1,109 @@
+/** critest against a daemon and a registry of its own, held against the ratchet. See hack/conformance. */
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { startDaemon, type Daemon } from '#harness/daemon.ts';
+import { leftovers } from '#harness/leftovers.ts';
+import { startRegistry } from '#harness/registry.ts';
+import { type CritestOptions, reportNames, runCritest } from './conformance-critest.ts';
+import { imageHosts, pushImages } from './conformance-images.ts';
+import { judge, type Ratchet, type Spec, tighten, type Verdict } from './conformance-ratchet.ts';
+
+const { values: options } = parseArgs({
+  options: {
+    handler: { type: 'string', default: 'crun' },
+    focus: { type: 'string' },
+    skip: { type: 'string', multiple: true, default: [] },
+    parallel: { type: 'string', default: '4' },
+    reports: { type: 'string' },
+    update: { type: 'boolean', default: false },
+  },
+});
+
+const ratchetFile = fileURLToPath(new URL('../test/conformance/ratchet.json', import.meta.url));
+const ratchet: Ratchet = JSON.parse(readFileSync(ratchetFile, 'utf8'));
+
+/** Runs the suite and takes everything down again; an error if something is left. */
+async function conformance(): Promise<Spec[]> {
+  await using resources = new AsyncDisposableStack();
+  const registry = resources.use(await startRegistry());
+  await pushImages(registry.host);
+  const certs = await mkdtemp(join(tmpdir(), 'gantry-certs-'));
+  resources.defer(async () => rm(certs, { recursive: true }));
+  writeMirrors(certs, registry.host);
+  const extraConfig = `[image]\ncerts_dirs = ["${certs}"]\n[runtime]\ndefault_handler = "${options.handler}"\n`;
+  const daemon = resources.use(await startDaemon({ extraConfig }));
+  const folder = join(daemon.place.directory, 'critest');
+  try {
+    const specs = await runCritest(daemon.place, folder, critestOptions());
+    await takeDown(daemon);
+    return specs;
+  } finally {
+    if (options.reports !== undefined) keepReports(daemon, folder, options.reports);
+  }
+}
+
+/** The registry stands for every host that critest pulls from; nothing is asked of the internet. */
+function writeMirrors(certs: string, host: string): void {
+  for (const name of imageHosts) {
+    mkdirSync(join(certs, name));
+    writeFileSync(join(certs, name, 'hosts.toml'), `server = "http://${host}"\n`);
+  }
+}
+
+function critestOptions(): CritestOptions {
+  const excluded = Object.keys(ratchet.excluded).map((name) => `${RegExp.escape(name)}$`);
+  return {
+    parallel: Number(options.parallel),
+    skip: [...options.skip, ...excluded],
+    ...(options.focus === undefined ? {} : { focus: options.focus }),
+  };
+}
+
+async function takeDown(daemon: Daemon): Promise<void> {
+  await daemon.removeAllPods();
+  const leaks = await daemon.leaks();
+  await daemon.stop();
+  const left = new Set([...leaks, ...(await leftovers(daemon.place))]);
+  if (left.size > 0) throw new Error(`left behind:\n${[...left].join('\n')}`);
+}
+
+function keepReports({ place }: Daemon, folder: string, target: string): void {
+  mkdirSync(target, { recursive: true });
+  const reports = reportNames.map((name) => join(folder, name)).filter((path) => existsSync(path));
+  for (const path of [...reports, place.log]) copyFileSync(path, join(target, basename(path)));
+}
+
+function show(verdict: Verdict): void {
+  for (const { name, outcome, message } of verdict.broken) {
+    console.log(`\n${outcome}: ${name}\n${firstLines(message)}`);
+  }
+  for (const { name } of verdict.gained) console.log(`passes now: ${name}`);
+  if (verdict.gained.length > 0 && !options.update) {
+    console.log('hack/conformance --update makes these obligatory');
+  }
+  console.log(
+    `\ncritest with ${options.handler}: ${verdict.awaited.length} fail for a known reason, ${verdict.skipped.length} are not for this node`,
+  );
+  console.log(`${verdict.passed.length} passed, ${verdict.broken.length} failed`);
+}
+
+/** What went wrong is said first; then Go shows what is in the error. */
+function firstLines(message: string): string {
+  const lines = message.split('\n').slice(0, 5);
+  return lines.map((line) => `    ${line}`).join('\n');
+}
+
+function update(verdict: Verdict): void {
+  writeFileSync(ratchetFile, `${JSON.stringify(tighten(ratchet, verdict), null, 2)}\n`);
+  execFileSync('oxfmt', [ratchetFile]);
+}
+
+const verdict = judge(ratchet, await conformance());
+show(verdict);
+if (options.update) update(verdict);
+process.exitCode = verdict.broken.length === 0 ? 0 : 1;
