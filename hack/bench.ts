@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { connectCri, type Cri } from '#harness/client.ts';
 import { startDaemon, type Daemon } from '#harness/daemon.ts';
 import { buildImage, busyboxLayer } from '#harness/image.ts';
+import { untilInterrupted } from '#harness/interruption.ts';
 import { processes } from '#harness/leftovers.ts';
 import { containerConfig, forever, podConfig, runContainer, runPod } from '#harness/pods.ts';
 import { push, startRegistry } from '#harness/registry.ts';
@@ -30,6 +31,8 @@ const { values: options } = parseArgs({
   },
 });
 
+const interrupted = untilInterrupted();
+
 /** The first repetitions warm caches and the compiler up, and are not counted. */
 const warmUpRounds = 5;
 const idleMs = 10_000;
@@ -50,6 +53,7 @@ async function alternate(contenders: Readonly<Record<string, Contender>>): Promi
   const times = new Map(Object.keys(contenders).map((name) => [name, [] as number[]]));
   for (let round = -warmUpRounds; round < Number(options.rounds); round++) {
     for (const [name, contender] of Object.entries(contenders)) {
+      interrupted.throwIfAborted();
       const start = performance.now();
       const undo = await contender();
       if (round >= 0) times.get(name)?.push(performance.now() - start);
@@ -141,7 +145,7 @@ async function measureExec(daemon: Daemon, image: string, peers: readonly Peer[]
 async function measureIdle({ pid }: Daemon) {
   const before = cpuMs(pid);
   // Nothing to wait for: being idle for a while is what is measured.
-  await delay(idleMs);
+  await delay(idleMs, undefined, { signal: interrupted });
   return { ...memoryKib(pid), cpuPercent: ((cpuMs(pid) - before) / idleMs) * 100 };
 }
 
@@ -150,6 +154,7 @@ async function measureUsage(image: string) {
   const fresh = await measureIdle(daemon);
   await daemon.cri.pullImage({ image: { image } });
   for (let count = 0; count < Number(options.pods); count++) {
+    interrupted.throwIfAborted();
     await runContainer(daemon.cri, await runPod(daemon), containerConfig(image, forever));
   }
   const busy = await measureIdle(daemon);

@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import type { Cri } from '#harness/client.ts';
 import { startDaemon, type Daemon } from '#harness/daemon.ts';
 import { buildImage, busyboxLayer } from '#harness/image.ts';
+import { untilInterrupted } from '#harness/interruption.ts';
 import { leftovers } from '#harness/leftovers.ts';
 import {
   containerConfig,
@@ -22,10 +23,7 @@ const { values: options } = parseArgs({
   options: { image: { type: 'string' }, keep: { type: 'boolean', default: false } },
 });
 
-const interrupted = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => interrupted.abort(new Error('interrupted')));
-}
+const interrupted = untilInterrupted();
 
 function show(what: string, text: string): void {
   console.log(`${what.padEnd(10)} ${text}`);
@@ -33,7 +31,7 @@ function show(what: string, text: string): void {
 
 /** Runs `work`, unless Ctrl-C came first, and returns its result with the time that it took. */
 async function timed<Result>(work: () => Promise<Result>) {
-  interrupted.signal.throwIfAborted();
+  interrupted.throwIfAborted();
   const start = performance.now();
   const result = await work();
   return { result, took: `${(performance.now() - start).toFixed(1)} ms` };
@@ -61,7 +59,7 @@ async function localImage(resources: AsyncDisposableStack): Promise<string> {
 }
 
 async function pull(cri: Cri, image: string): Promise<void> {
-  await cri.pullImage({ image: { image } }, { signal: interrupted.signal, timeoutMs: 600_000 });
+  await cri.pullImage({ image: { image } }, { signal: interrupted, timeoutMs: 600_000 });
 }
 
 async function runPod({ cri, place }: Daemon, image: string): Promise<void> {
@@ -95,7 +93,7 @@ async function keep({ place }: Daemon): Promise<void> {
 It stays up until Ctrl-C. In another terminal:
   .tools/bin/crictl --config ${place.crictlConfig} pods
   .tools/bin/crictl --config ${place.crictlConfig} ps`);
-  await once(interrupted.signal, 'abort');
+  await once(interrupted, 'abort');
 }
 
 /** Removes the pod and ends the daemon, and looks whether anything of them is still there. */
