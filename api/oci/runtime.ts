@@ -5,6 +5,7 @@ export type Spec = {
   readonly root: { readonly path: string; readonly readonly: boolean };
   readonly mounts: readonly SpecMount[];
   readonly annotations: Readonly<Record<string, string>>;
+  readonly hooks?: Readonly<Record<string, readonly Hook[]>>;
   readonly linux: Linux;
 };
 
@@ -24,7 +25,18 @@ export type Process = {
     readonly permitted: readonly string[];
   };
   readonly noNewPrivileges: boolean;
+  readonly apparmorProfile?: string;
+  readonly selinuxLabel?: string;
   readonly oomScoreAdj?: number;
+};
+
+/** A program to be run at a certain moment, such as `poststart` (config.md#posix-platform-hooks). */
+export type Hook = {
+  readonly path: string;
+  readonly args?: readonly string[];
+  readonly env?: readonly string[];
+  /** Seconds. */
+  readonly timeout?: number;
 };
 
 export type SpecMount = {

@@ -55,6 +55,7 @@ const configSchema = v.strictObject({
       default_handler: v.optional(v.string(), 'crun'),
       monitor: v.optional(program, 'conmon'),
       init: v.optional(program, 'catatonit'),
+      cdi_spec_dirs: v.optional(v.array(absolute), ['/etc/cdi', '/var/run/cdi']),
       handlers: v.optional(v.record(v.string(), v.strictObject({ path: program })), {
         crun: { path: 'crun' },
         runc: { path: 'runc' },

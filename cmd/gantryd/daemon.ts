@@ -6,6 +6,7 @@ import { Fault } from '#errors/fault.ts';
 import { openImages } from '#image/images.ts';
 import { boundingSet } from '#linux/capabilities.ts';
 import { tryLockFile } from '#linux/file-lock.ts';
+import { hasAppArmor, hasSelinux, loadedAppArmorProfiles } from '#linux/lsm.ts';
 import { minOomScoreAdj } from '#linux/oom-score.ts';
 import { programPath } from '#linux/program.ts';
 import { notifyServiceManager } from '#linux/sd-notify.ts';
@@ -14,6 +15,7 @@ import type { Log } from '#log/log.ts';
 import { openPodNetwork } from '#network/pod-network.ts';
 import { given } from '#runtime/given.ts';
 import type { OciRuntime } from '#runtime/oci-runtime.ts';
+import type { NodeLimits } from '#runtime/spec/spec.ts';
 import { closeRuntime, openRuntime } from '#runtime/runtime.ts';
 import { serveCri } from '#server/server.ts';
 import { openDatabase } from '#store/database.ts';
@@ -98,11 +100,24 @@ async function openParts(
       monitor: requireProgram(config.runtime.monitor, programPath, 'runtime.monitor'),
       init: findProgram(config.runtime.init, programPath) ?? config.runtime.init,
       handlers: ociRuntimes(config, log),
-      limits: { boundingSet: boundingSet(), minOomScoreAdj: minOomScoreAdj() },
+      cdiSpecDirs: config.runtime.cdi_spec_dirs,
+      limits: nodeLimits(),
     }),
     closeRuntime,
   );
   return { images, network, engine };
+}
+
+function nodeLimits(): NodeLimits {
+  return {
+    boundingSet: boundingSet(),
+    minOomScoreAdj: minOomScoreAdj(),
+    confinement: {
+      hasAppArmor: hasAppArmor(),
+      hasSelinux: hasSelinux(),
+      loadedProfiles: loadedAppArmorProfiles,
+    },
+  };
 }
 
 function lockFolder(folder: string): Disposable {

@@ -77,6 +77,8 @@ export type Engine = {
   /** The init of pods that share a pid namespace: catatonit, statically linked. */
   readonly init: string;
   readonly limits: NodeLimits;
+  /** Where vendors describe their devices, the ones that count more later. */
+  readonly cdiSpecDirs: readonly string[];
   /** By name; the empty name is the default handler. */
   readonly handlers: ReadonlyMap<string, OciRuntime>;
   /** Takes a name for an exec's files that none had before. */

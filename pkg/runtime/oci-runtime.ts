@@ -23,8 +23,13 @@ export function globalArgs(runtime: OciRuntime): string[] {
 }
 
 /** Lets a created container's process run. */
-export async function startProcess(runtime: OciRuntime, id: ContainerId): Promise<void> {
-  if (runtime.kind === 'crun' && writeExecFifo(join(runtime.root, id, 'exec.fifo'))) return;
+export async function startProcess(
+  runtime: OciRuntime,
+  id: ContainerId,
+  { hasStartHooks }: { readonly hasStartHooks: boolean },
+): Promise<void> {
+  const isSimple = runtime.kind === 'crun' && !hasStartHooks;
+  if (isSimple && writeExecFifo(join(runtime.root, id, 'exec.fifo'))) return;
   await runProgram(runtime.path, [...globalArgs(runtime), 'start', id], { timeoutMs });
 }
 

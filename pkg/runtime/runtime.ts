@@ -26,6 +26,7 @@ export type RuntimeOptions = Pick<
   | 'init'
   | 'handlers'
   | 'limits'
+  | 'cdiSpecDirs'
 > & {
   readonly database: Database;
   /** Folder for what does not outlive a reboot. */

@@ -5,8 +5,10 @@ import type {
   ContainerMount,
   ContainerResources,
   ContainerSecurity,
+  SelinuxLabel,
   SecurityProfile,
 } from '#runtime/container/container.ts';
+import { requestedDevices } from '#runtime/cdi/devices.ts';
 import { given } from '#runtime/given.ts';
 import type { NamespaceModes } from '#runtime/sandbox/sandbox.ts';
 import { absolutePath, enumMember, required } from './required.ts';
@@ -21,9 +23,6 @@ export function containerConfig(
   const config = required(message, 'config');
   const metadata = required(config.metadata, 'config.metadata');
   const image = required(config.image, 'config.image');
-  if (config.CDIDevices.length > 0) {
-    throw new Fault('unimplemented', 'config.CDI_devices: CDI devices are not there yet');
-  }
   return {
     metadata: { name: required(metadata.name, 'config.metadata.name'), attempt: metadata.attempt },
     image: required(image.image, 'config.image.image'),
@@ -42,6 +41,10 @@ export function containerConfig(
       hostPath: absolutePath(hostPath, `config.devices[${index}].host_path`),
       permissions,
     })),
+    cdiDevices: requestedDevices(
+      config.CDIDevices.map(({ name }) => name),
+      config.annotations,
+    ),
     labels: config.labels,
     annotations: config.annotations,
     logPath: config.logPath,
@@ -137,6 +140,7 @@ function containerSecurity(
     maskedPaths: message.maskedPaths,
     readonlyPaths: message.readonlyPaths,
     seccomp: seccompProfile(message),
+    ...given({ apparmor: apparmorProfile(message), selinux: selinuxLabel(message) }),
   };
 }
 
@@ -171,22 +175,60 @@ const noSecurityContext: Omit<ContainerSecurity, 'namespaces'> = {
   seccomp: { kind: 'unconfined' },
 };
 
-/** No message means no filter; an empty one means the runtime's own, for that is the enum's zero. */
-function seccompProfile({ seccomp }: cri.LinuxContainerSecurityContext): SecurityProfile {
-  const field = 'config.linux.security_context.seccomp';
-  if (seccomp === null) return { kind: 'unconfined' };
+/** The string is what the message has replaced: `runtime/default`, `unconfined`, `localhost/NAME`. */
+function apparmorProfile({
+  apparmor,
+  apparmorProfile: old,
+}: cri.LinuxContainerSecurityContext): SecurityProfile | undefined {
+  const field = 'config.linux.security_context.apparmor';
+  if (apparmor !== null) {
+    const kind = profileKind(apparmor, field);
+    return kind === 'localhost'
+      ? { kind, ref: required(apparmor.localhostRef, `${field}.localhost_ref`) }
+      : { kind };
+  }
+  if (old === '') return undefined;
+  if (old === 'runtime/default') return { kind: 'runtime-default' };
+  if (old === 'unconfined') return { kind: 'unconfined' };
+  if (old.startsWith('localhost/'))
+    return { kind: 'localhost', ref: old.slice('localhost/'.length) };
+  throw new Fault('invalid-argument', `${field}_profile: "${old}" is no profile`);
+}
+
+/** The kind of a profile; only one of the node has a reference. */
+function profileKind(profile: cri.SecurityProfile, field: string): SecurityProfile['kind'] {
   const kind = enumMember(
     { 0: 'runtime-default', 1: 'unconfined', 2: 'localhost' } as const,
-    seccomp.profileType,
+    profile.profileType,
     `${field}.profile_type`,
   );
-  if (kind === 'localhost')
-    return { kind, ref: absolutePath(seccomp.localhostRef, `${field}.localhost_ref`) };
-  if (seccomp.localhostRef === '') return { kind };
+  if (kind === 'localhost' || profile.localhostRef === '') return kind;
   throw new Fault(
     'invalid-argument',
     `${field}.localhost_ref is for profiles of the type Localhost`,
   );
+}
+
+const selinuxLevel = /^s\d+(-s\d+)?(:c\d+(\.c\d+)?(,c\d+(\.c\d+)?)*)?$/;
+
+function selinuxLabel({
+  selinuxOptions,
+}: cri.LinuxContainerSecurityContext): SelinuxLabel | undefined {
+  if (selinuxOptions === null) return undefined;
+  const { level } = selinuxOptions;
+  if (level === '' || selinuxLevel.test(level)) return selinuxOptions;
+  const field = 'config.linux.security_context.selinux_options.level';
+  throw new Fault('invalid-argument', `${field}: "${level}" is no SELinux level`);
+}
+
+/** No message means no filter; an empty one means the runtime's own, for that is the enum's zero. */
+function seccompProfile({ seccomp }: cri.LinuxContainerSecurityContext): SecurityProfile {
+  const field = 'config.linux.security_context.seccomp';
+  if (seccomp === null) return { kind: 'unconfined' };
+  const kind = profileKind(seccomp, field);
+  return kind === 'localhost'
+    ? { kind, ref: absolutePath(seccomp.localhostRef, `${field}.localhost_ref`) }
+    : { kind };
 }
 
 function id(value: number, field: string): number {

@@ -39,6 +39,14 @@ export type SecurityProfile =
   | { readonly kind: 'unconfined' }
   | { readonly kind: 'localhost'; readonly ref: string };
 
+/** The parts of an SELinux label; an empty one is the usual. */
+export type SelinuxLabel = {
+  readonly user: string;
+  readonly role: string;
+  readonly type: string;
+  readonly level: string;
+};
+
 export type ContainerSecurity = {
   readonly privileged: boolean;
   readonly namespaces: NamespaceModes;
@@ -55,6 +63,9 @@ export type ContainerSecurity = {
   readonly maskedPaths: readonly string[];
   readonly readonlyPaths: readonly string[];
   readonly seccomp: SecurityProfile;
+  /** Absent: whatever the node does with containers that say nothing. */
+  readonly apparmor?: SecurityProfile;
+  readonly selinux?: SelinuxLabel;
 };
 
 /** What a caller asks for. Plain data, checked at the edge; the record keeps it as it came. */
@@ -71,6 +82,8 @@ export type ContainerConfig = {
   readonly envs: readonly { readonly key: string; readonly value: string }[];
   readonly mounts: readonly ContainerMount[];
   readonly devices: readonly ContainerDevice[];
+  /** CDI devices by their full names, such as `vendor.com/gpu=0`. */
+  readonly cdiDevices: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   /** Relative to the sandbox's log directory; empty for no log. */
@@ -137,6 +150,8 @@ export type Container = {
   readonly stopSignal: string;
   /** What is in force: as asked for at first, then as updated. */
   readonly resources: ContainerResources;
+  /** Whether something is to be run once it has started, which is the OCI runtime's to do. */
+  readonly hasStartHooks?: true;
   /** Absent until it is resolved in the root file system. */
   readonly user?: ContainerUser;
 };

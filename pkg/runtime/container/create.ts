@@ -1,25 +1,14 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, isAbsolute, join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { faultCode, Fault } from '#errors/fault.ts';
-import { readFileInRoot } from '#linux/in-root.ts';
-import { mountFilesystem } from '#linux/mount.ts';
 import { now } from '#runtime/clock.ts';
 import { type Engine, handlerOf, type ImageForContainer } from '#runtime/engine.ts';
 import { type ContainerId, newContainerId } from '#runtime/id.ts';
 import { podCgroup } from '#runtime/sandbox/cgroup.ts';
-import { podHostname } from '#runtime/sandbox/files.ts';
 import type { Sandbox } from '#runtime/sandbox/sandbox.ts';
-import { seccompOf } from '#runtime/spec/seccomp-of.ts';
-import { buildSpec } from '#runtime/spec/spec.ts';
-import { resolveUser } from '#runtime/spec/user.ts';
+import { makeBundle } from './bundle.ts';
 import { type Container, type ContainerConfig, containerKey } from './container.ts';
-import { hostMounts } from './host-mounts.ts';
-import { containerNamespaces } from './namespaces.ts';
 import { releaseContainer } from './remove.ts';
-
-/** More than any image's account files should hold. */
-const maxAccountFileBytes = 4 * 1024 * 1024;
 
 /**
  * Makes a container: its root file system and its OCI bundle. Nothing runs yet. A call that repeats a
@@ -59,10 +48,10 @@ async function makeContainer(
   using _held = await engine.locks.hold(container.id);
   engine.containers.put(container);
   try {
-    const user = await makeBundle(engine, sandbox, { container, image });
+    const facts = await makeBundle(engine, sandbox, { container, image });
     // The pod may have been stopped meanwhile; nobody would stop this container then.
     checkReady(engine, sandbox);
-    engine.containers.put({ ...container, user, state: { kind: 'created' } });
+    engine.containers.put({ ...container, ...facts, state: { kind: 'created' } });
     return container.id;
   } catch (cause) {
     await discard(engine, container);
@@ -81,8 +70,6 @@ function checkPrivileged(sandbox: Sandbox, { metadata, security }: ContainerConf
   const sentence = `create container "${metadata.name}": it is privileged, and its sandbox is not`;
   throw new Fault('invalid-argument', sentence);
 }
-
-type Parts = { readonly container: Container; readonly image: ImageForContainer };
 
 function newContainer(
   engine: Engine,
@@ -114,38 +101,6 @@ function newContainer(
 function logPathOf(logPath: string, logDirectory: string): string {
   if (logPath === '' || logDirectory === '') return '';
   return isAbsolute(logPath) ? logPath : join(logDirectory, logPath);
-}
-
-async function makeBundle(engine: Engine, sandbox: Sandbox, { container, image }: Parts) {
-  const { id, config } = container;
-  const paths = engine.layout.container(id);
-  mkdirSync(paths.rootfs, { recursive: true, mode: 0o711 });
-  if (container.logPath !== '')
-    mkdirSync(dirname(container.logPath), { recursive: true, mode: 0o755 });
-  mountFilesystem(await engine.images.prepareRootfs(id, image.id), paths.rootfs);
-  const user = resolveUser(config.security, image.config.user, {
-    passwd: readFileInRoot(paths.rootfs, '/etc/passwd', maxAccountFileBytes),
-    group: readFileInRoot(paths.rootfs, '/etc/group', maxAccountFileBytes),
-  });
-  const spec = buildSpec({
-    sandbox,
-    container,
-    image: image.config,
-    user,
-    rootfs: paths.rootfs,
-    hostname: podHostname(sandbox.id, sandbox.config),
-    files: engine.layout.sandbox(sandbox.id),
-    mounts: hostMounts(config.mounts),
-    namespaces: containerNamespaces(engine, sandbox, config),
-    seccomp: seccompOf(config.security, engine.limits),
-    limits: engine.limits,
-  });
-  const runtime = handlerOf(engine, container.runtimeHandler);
-  const filter = engine.seccompFilters.annotations(id, runtime, spec.linux.seccomp);
-  const annotations = { ...spec.annotations, ...filter };
-  writeFileSync(paths.config, JSON.stringify({ ...spec, annotations }), { mode: 0o600 });
-  writeFileSync(paths.process, JSON.stringify(spec.process), { mode: 0o600 });
-  return user;
 }
 
 /** Undoes a failed creation. What cannot be undone keeps its record, for RemoveContainer and recovery. */

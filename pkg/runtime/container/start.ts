@@ -55,7 +55,7 @@ async function startProcesses(engine: Engine, container: Container): Promise<voi
   const process = identifyProcess(pid);
   if (process === undefined) throw new Fault('internal', 'the process ended before it was started');
   const startedAt = now();
-  await startProcess(runtime, id);
+  await startProcess(runtime, id, { hasStartHooks: container.hasStartHooks ?? false });
   engine.containers.put({ ...container, state: { kind: 'running', process, startedAt } });
 }
 

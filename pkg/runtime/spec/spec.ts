@@ -3,6 +3,7 @@ import type { Container, ContainerUser } from '#runtime/container/container.ts';
 import type { ImageForContainer } from '#runtime/engine.ts';
 import type { Sandbox } from '#runtime/sandbox/sandbox.ts';
 import { containerCapabilities } from './capabilities.ts';
+import { confinementOf, type NodeConfinement } from './confinement.ts';
 import { containerDevices } from './devices.ts';
 import { containerMounts, type PodFiles } from './mounts.ts';
 import { processOf } from './process.ts';
@@ -13,6 +14,7 @@ export type NodeLimits = {
   readonly boundingSet: ReadonlySet<string>;
   /** The lowest oom_score_adj that we may set. */
   readonly minOomScoreAdj: number;
+  readonly confinement: NodeConfinement;
 };
 
 export type SpecInput = {
@@ -65,6 +67,7 @@ function buildProcess({ container, image, hostname, user, limits }: SpecInput): 
     ...processOf(container.config, image, { hostname, user }),
     capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
     noNewPrivileges: security.noNewPrivileges,
+    ...confinementOf(security, limits.confinement),
     ...(oomScoreAdj === undefined
       ? {}
       : { oomScoreAdj: Math.max(oomScoreAdj, limits.minOomScoreAdj) }),

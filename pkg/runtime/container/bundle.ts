@@ -1,0 +1,64 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { readFileInRoot } from '#linux/in-root.ts';
+import { mountFilesystem } from '#linux/mount.ts';
+import { applyEdits } from '#runtime/cdi/apply.ts';
+import { findEdits } from '#runtime/cdi/devices.ts';
+import { type Engine, handlerOf, type ImageForContainer } from '#runtime/engine.ts';
+import { given } from '#runtime/given.ts';
+import { podHostname } from '#runtime/sandbox/files.ts';
+import type { Sandbox } from '#runtime/sandbox/sandbox.ts';
+import { seccompOf } from '#runtime/spec/seccomp-of.ts';
+import { buildSpec } from '#runtime/spec/spec.ts';
+import { resolveUser } from '#runtime/spec/user.ts';
+import type { Container } from './container.ts';
+import { hostMounts } from './host-mounts.ts';
+import { containerNamespaces } from './namespaces.ts';
+
+/** More than any image's account files should hold. */
+const maxAccountFileBytes = 4 * 1024 * 1024;
+
+type Parts = { readonly container: Container; readonly image: ImageForContainer };
+
+/**
+ * Mounts the container's root file system and writes its OCI bundle. Returns what was learnt of the
+ * container on the way.
+ */
+export async function makeBundle(
+  engine: Engine,
+  sandbox: Sandbox,
+  { container, image }: Parts,
+): Promise<Pick<Container, 'user' | 'hasStartHooks'>> {
+  const { id, config } = container;
+  const paths = engine.layout.container(id);
+  mkdirSync(paths.rootfs, { recursive: true, mode: 0o711 });
+  if (container.logPath !== '') {
+    mkdirSync(dirname(container.logPath), { recursive: true, mode: 0o755 });
+  }
+  mountFilesystem(await engine.images.prepareRootfs(id, image.id), paths.rootfs);
+  const user = resolveUser(config.security, image.config.user, {
+    passwd: readFileInRoot(paths.rootfs, '/etc/passwd', maxAccountFileBytes),
+    group: readFileInRoot(paths.rootfs, '/etc/group', maxAccountFileBytes),
+  });
+  const plain = buildSpec({
+    sandbox,
+    container,
+    image: image.config,
+    user,
+    rootfs: paths.rootfs,
+    hostname: podHostname(sandbox.id, sandbox.config),
+    files: engine.layout.sandbox(sandbox.id),
+    mounts: hostMounts(config.mounts),
+    namespaces: containerNamespaces(engine, sandbox, config),
+    seccomp: seccompOf(config.security, engine.limits),
+    limits: engine.limits,
+  });
+  const spec = applyEdits(plain, await findEdits(config.cdiDevices, engine.cdiSpecDirs));
+  const runtime = handlerOf(engine, container.runtimeHandler);
+  const filter = engine.seccompFilters.annotations(id, runtime, spec.linux.seccomp);
+  const annotations = { ...spec.annotations, ...filter };
+  writeFileSync(paths.config, JSON.stringify({ ...spec, annotations }), { mode: 0o600 });
+  writeFileSync(paths.process, JSON.stringify(spec.process), { mode: 0o600 });
+  const hasStartHooks = spec.hooks?.['poststart'] === undefined ? undefined : true;
+  return { user, ...given({ hasStartHooks }) };
+}
