@@ -14,6 +14,7 @@ import { openSystemThread } from '#linux/system-thread.ts';
 import type { Log } from '#log/log.ts';
 import { openPodNetwork } from '#network/pod-network.ts';
 import { given } from '#runtime/given.ts';
+import { handlerFeatures } from '#runtime/handler-features.ts';
 import type { OciRuntime } from '#runtime/oci-runtime.ts';
 import type { NodeLimits } from '#runtime/spec/spec.ts';
 import { closeRuntime, openRuntime } from '#runtime/runtime.ts';
@@ -99,7 +100,7 @@ async function openParts(
       cgroupParent: config.cgroup_parent,
       monitor: requireProgram(config.runtime.monitor, programPath, 'runtime.monitor'),
       init: findProgram(config.runtime.init, programPath) ?? config.runtime.init,
-      handlers: ociRuntimes(config, log),
+      handlers: await ociRuntimes(config, log),
       cdiSpecDirs: config.runtime.cdi_spec_dirs,
       limits: nodeLimits(),
     }),
@@ -130,7 +131,7 @@ function lockFolder(folder: string): Disposable {
 }
 
 /** The configured handlers whose program is there, by name and, the default one, by no name as well. */
-function ociRuntimes({ runtime, state }: Config, log: Log): Map<string, OciRuntime> {
+async function ociRuntimes({ runtime, state }: Config, log: Log): Promise<Map<string, OciRuntime>> {
   const found = new Map<string, OciRuntime>();
   for (const [name, { path }] of Object.entries(runtime.handlers)) {
     const program = findProgram(path, programPath);
@@ -142,7 +143,8 @@ function ociRuntimes({ runtime, state }: Config, log: Log): Map<string, OciRunti
       continue;
     }
     const kind = /(^|\/)crun$/.test(program) ? 'crun' : 'other';
-    found.set(name, { name, path: program, kind, root: join(state, 'oci', name) });
+    const features = await handlerFeatures({ path: program, kind });
+    found.set(name, { name, path: program, kind, root: join(state, 'oci', name), features });
   }
   const chosen = found.get(runtime.default_handler);
   if (chosen !== undefined) return found.set('', chosen);

@@ -4,6 +4,7 @@ import { isErrno } from '#errors/fault.ts';
 import type { LinuxResources } from '#api/oci/runtime.ts';
 import { startChild } from '#linux/child.ts';
 import { programPath, runProgram } from '#linux/program.ts';
+import type { HandlerFeatures } from './handler-features.ts';
 import type { ContainerId } from './id.ts';
 
 /** A configured runtime handler: an OCI runtime program and the folder that it keeps its state in. */
@@ -13,6 +14,7 @@ export type OciRuntime = {
   /** crun's fifo is known to us; every other runtime is driven by its command line alone. */
   readonly kind: 'crun' | 'other';
   readonly root: string;
+  readonly features: HandlerFeatures;
 };
 
 const timeoutMs = 60_000;

@@ -10,7 +10,8 @@ import { defaultSeccomp } from './spec/seccomp.ts';
 let runtime: OciRuntime;
 beforeEach(() => {
   const root = mkdtempSync(join(tmpdir(), 'gantry-filters-'));
-  runtime = { name: 'crun', path: '/usr/bin/crun', kind: 'crun', root };
+  const features = { recursiveReadOnlyMounts: true };
+  runtime = { name: 'crun', path: '/usr/bin/crun', kind: 'crun', root, features };
 });
 afterEach(() => rmSync(runtime.root, { recursive: true }));
 

@@ -4,6 +4,7 @@ import { faultCode, Fault } from '#errors/fault.ts';
 import { now } from '#runtime/clock.ts';
 import { type Engine, handlerOf, type ImageForContainer } from '#runtime/engine.ts';
 import { type ContainerId, newContainerId } from '#runtime/id.ts';
+import type { OciRuntime } from '#runtime/oci-runtime.ts';
 import { podCgroup } from '#runtime/sandbox/cgroup.ts';
 import type { Sandbox } from '#runtime/sandbox/sandbox.ts';
 import { makeBundle } from './bundle.ts';
@@ -37,6 +38,7 @@ async function makeContainer(
 ): Promise<ContainerId> {
   checkReady(engine, sandbox);
   checkPrivileged(sandbox, config);
+  checkReadOnly(handlerOf(engine, sandbox.config.runtimeHandler), config);
   const image = engine.images.find(config.image);
   if (image === undefined) {
     throw new Fault(
@@ -69,6 +71,17 @@ function checkPrivileged(sandbox: Sandbox, { metadata, security }: ContainerConf
   if (!security.privileged || sandbox.config.privileged) return;
   const sentence = `create container "${metadata.name}": it is privileged, and its sandbox is not`;
   throw new Fault('invalid-argument', sentence);
+}
+
+/** kubelet knows the message by its first word. */
+function checkReadOnly(
+  { name, features }: OciRuntime,
+  { metadata, mounts }: ContainerConfig,
+): void {
+  const wish = mounts.find(({ recursiveReadOnly }) => recursiveReadOnly);
+  if (wish === undefined || features.recursiveReadOnlyMounts) return;
+  const sentence = `create container "${metadata.name}": mount "${wish.containerPath}" recursively read-only: the handler "${name}" or the kernel cannot`;
+  throw new Fault('failed-precondition', `RROUnsupported: ${sentence}`);
 }
 
 function newContainer(

@@ -6,7 +6,6 @@ export function status(
   { engine, network, config }: ServerDeps,
   request: StatusRequest,
 ): StatusResponse {
-  const features = { recursiveReadOnlyMounts: false, userNamespaces: false };
   return {
     status: {
       conditions: [
@@ -14,7 +13,10 @@ export function status(
         condition('NetworkReady', network.readiness()),
       ],
     },
-    runtimeHandlers: [...engine.handlers.keys()].map((name) => ({ name, features })),
+    runtimeHandlers: [...engine.handlers].map(([name, { features }]) => ({
+      name,
+      features: { ...features, userNamespaces: false },
+    })),
     features: { supplementalGroupsPolicy: true, userNamespacesHostNetwork: false },
     info: request.verbose ? { config: JSON.stringify(config) } : {},
   };

@@ -1,0 +1,38 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { handlerFeatures } from './handler-features.ts';
+
+let folder = '';
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'gantry-features-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function runtimeThat(name: string, script: string): { path: string; kind: 'other' } {
+  const path = join(folder, name);
+  writeFileSync(path, `#!/bin/sh\n[ "$1" = features ] || exit 9\n${script}\n`, { mode: 0o755 });
+  return { path, kind: 'other' };
+}
+
+it.each([
+  { path: '/usr/bin/crun', kind: 'crun' },
+  { path: '/usr/sbin/runc', kind: 'other' },
+] as const)('$path can mount recursively read-only', async (runtime) => {
+  expect(await handlerFeatures(runtime)).toEqual({ recursiveReadOnlyMounts: true });
+});
+
+it('a runtime can do what it tells of', async () => {
+  const runtime = runtimeThat('able', `echo '{"mountOptions":["ro","rro"]}'`);
+  expect(await handlerFeatures(runtime)).toEqual({ recursiveReadOnlyMounts: true });
+});
+
+it.each([
+  ['without', `echo '{"mountOptions":["ro"]}'`],
+  ['silent', 'echo null'],
+  ['ignorant', 'echo "unknown command" >&2; exit 1'],
+])('a runtime that is %s is taken to be unable', async (name, script) => {
+  const features = await handlerFeatures(runtimeThat(name, script));
+  expect(features).toEqual({ recursiveReadOnlyMounts: false });
+});
