@@ -4,12 +4,15 @@ import { Fault } from '#errors/fault.ts';
 import { isDigest } from './digest.ts';
 import { mediaTypes } from './media-types.ts';
 
+/** Containerd's limit, too; the documents of real images are a hundred times smaller. */
+export const maxDocumentBytes = 8 << 20;
+
 const optionalText = v.nullish(v.string());
 const texts = v.nullish(v.array(v.string()));
 const keys = v.nullish(v.record(v.string(), v.unknown()));
 const digest = v.pipe(v.string(), v.check(isDigest, 'not a sha256 digest'));
 
-const descriptorSchema = v.object({
+export const descriptorSchema = v.object({
   mediaType: v.string(),
   digest,
   size: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
@@ -85,7 +88,8 @@ export function parseConfigFile(bytes: Uint8Array): ImageConfigFile {
   return parseAs(configSchema, bytes);
 }
 
-function parseAs<Output>(schema: v.GenericSchema<unknown, Output>, bytes: Uint8Array): Output {
+/** Reads JSON that must look as `schema` says. */
+export function parseAs<Output>(schema: v.GenericSchema<unknown, Output>, bytes: Uint8Array): Output {
   try {
     return v.parse(schema, JSON.parse(new TextDecoder().decode(bytes)));
   } catch (cause) {

@@ -2,7 +2,7 @@ import type { Log } from '#log/log.ts';
 import type { Database } from '#store/database.ts';
 import { RecordTable } from '#store/record-table.ts';
 import type { Descriptor } from '#api/oci/image.ts';
-import { type Image, imageOf, type ImageRecord } from './image.ts';
+import { type Image, type ImageContent, imageOf, type ImageRecord } from './image.ts';
 import { formatReference, nameOf, parseReference, type Reference } from './reference.ts';
 import type { ImagePlan } from './registry/resolve.ts';
 
@@ -10,6 +10,14 @@ export type PulledImage = {
   readonly reference: Reference;
   readonly plan: ImagePlan;
   readonly chainIds: readonly string[];
+};
+
+/** What an image was pulled as, and the names of that. */
+export type NamedContent = {
+  readonly imageId: string;
+  /** Its tags; without any, its name with its digest. */
+  readonly names: readonly string[];
+  readonly content: ImageContent;
 };
 
 /** The images that are complete, by id and by all of their names. Kept in memory and in the database. */
@@ -43,6 +51,21 @@ export class ImageTable {
     return matching.length === 1 ? matching[0] : undefined;
   }
 
+  /** What a name stands for; by id, what the image was pulled as first. */
+  contentOf(text: string): NamedContent | undefined {
+    const record = this.#records.get(this.find(text)?.id ?? '');
+    if (record === undefined) return undefined;
+    const { id: imageId, tags, contents } = record;
+    const name = canonicalName(text) ?? '';
+    const [first = ''] = Object.keys(contents);
+    const key = tags[name] ?? (name in contents ? name : first);
+    const content = contents[key];
+    if (content === undefined) return undefined;
+    const tagged = Object.keys(tags).filter((tag) => tags[tag] === key);
+    const names = name in tags ? [name] : tagged.length > 0 ? tagged : [key];
+    return { imageId, names, content };
+  }
+
   /** All blobs of all images. */
   blobs(): Descriptor[] {
     return [...this.#records.values()]
@@ -66,7 +89,30 @@ export class ImageTable {
 
   /** Enters an image under the name it was pulled by; a tag leaves the image that it stood for. */
   put(pulled: PulledImage): Image {
-    const record = recordOf(pulled, this.#records.get(pulled.plan.imageId));
+    return this.#enter(recordOf(pulled, this.#records.get(pulled.plan.imageId)));
+  }
+
+  /** Gives what a name or an id stands for one more tag. */
+  tag({ imageId, content }: NamedContent, reference: Reference): Image | undefined {
+    const record = this.#records.get(imageId);
+    if (record === undefined) return undefined;
+    const key = `${nameOf(reference)}@${content.target.digest}`;
+    const contents = { ...record.contents, [key]: content };
+    return this.#enter({
+      ...record,
+      contents,
+      tags: { ...record.tags, [entryName(reference)]: key },
+    });
+  }
+
+  /** Removes an image with all of its names. Succeeds when there is none. */
+  delete(id: string): void {
+    this.#table.delete(id);
+    this.#records.delete(id);
+    this.#refresh();
+  }
+
+  #enter(record: ImageRecord): Image {
     const moved = [...this.#records.values()]
       .filter(
         ({ id, tags }) => id !== record.id && Object.keys(record.tags).some((tag) => tag in tags),
@@ -77,13 +123,6 @@ export class ImageTable {
     for (const each of changed) this.#records.set(each.id, each);
     this.#refresh();
     return imageOf(record);
-  }
-
-  /** Removes an image with all of its names. Succeeds when there is none. */
-  delete(id: string): void {
-    this.#table.delete(id);
-    this.#records.delete(id);
-    this.#refresh();
   }
 
   #refresh(): void {

@@ -1,14 +1,19 @@
+import { randomUUID } from 'node:crypto';
+import type { Writable } from 'node:stream';
 import type { Mount } from '#linux/mount.ts';
 import { Fault } from '#errors/fault.ts';
+import { type Export, exportArchive } from './archive/export-archive.ts';
+import { type Archive, importArchive } from './archive/import-archive.ts';
 import type { Image } from './image.ts';
 import { Joined } from './joined.ts';
 import { closeParts, type ImageParts, type ImagesOptions, openParts } from './parts.ts';
 import { pullImage } from './pull.ts';
 import type { PullProgress } from './pull-progress.ts';
-import { formatReference, parseReference } from './reference.ts';
+import { formatReference, parseReference, parseTag } from './reference.ts';
 import type { Credentials } from './registry/credentials.ts';
 import { stageCode, stageFault } from './stage-fault.ts';
 
+export { type ArchiveFormat, archiveFormats } from './archive/export-formats.ts';
 export type { Image } from './image.ts';
 export type { ImageConfig } from './image-config.ts';
 export type { ImagesOptions } from './parts.ts';
@@ -34,6 +39,22 @@ export type Images = {
   list(): readonly Image[];
   /** By tag, by digest, by name without tag, by id or the unambiguous beginning of one. */
   find(reference: string): Image | undefined;
+  /** Gives an image one more tag, which it takes from another that had it. */
+  tag(reference: string, tag: string): Promise<Image>;
+  /**
+   * Enters the images of an archive, plain or compressed: of an OCI image layout or as Docker saves
+   * them; all of them, or none. `name` is for an archive of one image, instead of its own.
+   */
+  import(
+    bytes: AsyncIterable<Uint8Array>,
+    options: { readonly name?: string | undefined },
+    signal: AbortSignal,
+  ): Promise<readonly Image[]>;
+  /**
+   * Writes an archive of images into `destination`. When they cannot be had, nothing is written and
+   * it is left open.
+   */
+  export(wanted: Export, destination: Writable, signal: AbortSignal): Promise<void>;
   /** Removes an image with all of its names; what containers use of it stays until they go. */
   remove(reference: string): Promise<void>;
   usage(): Promise<{
@@ -58,12 +79,12 @@ export async function openImages(options: ImagesOptions): Promise<Images> {
   const parts = openParts(options);
   const { table, rootfs, snapshots, content, garbage } = parts;
   const pulls = new Joined<string, Image>();
+  const imports = new Joined<string, readonly Image[]>();
   await writeIndex(parts);
   return {
     pull: async (text, { credentials }, signal) => {
       const reference = parseReference(text);
-      const { certsDirs, proxyEnvironment, registryIdleMs: idleTimeoutMs } = parts.options;
-      const access = { reference, credentials, certsDirs, proxyEnvironment, idleTimeoutMs };
+      const access = { reference, credentials, ...registryOptions(parts.options) };
       const key = JSON.stringify([formatReference(reference), credentials]);
       try {
         return await pulls.run(key, (wanted) => pull(parts, access, wanted), signal);
@@ -74,6 +95,13 @@ export async function openImages(options: ImagesOptions): Promise<Images> {
     pulls: () => parts.progress.list(),
     list: () => table.list(),
     find: (reference) => table.find(reference),
+    tag: (reference, name) => tag(parts, reference, name),
+    import: (bytes, { name }, signal) => {
+      const archive = { bytes, name: name === undefined ? undefined : parseTag(name) };
+      return imports.run(randomUUID(), (wanted) => take(parts, archive, wanted), signal);
+    },
+    export: (wanted, destination, signal) =>
+      exportArchive(parts, { ...wanted, destination }, signal),
     remove: async (reference) => {
       const image = table.find(reference);
       if (image === undefined) return;
@@ -97,9 +125,15 @@ export async function openImages(options: ImagesOptions): Promise<Images> {
     },
     rootfsOwners: () => rootfs.owners(),
     close: async () => {
-      await Promise.all([pulls.close(), closeParts(parts)]);
+      await Promise.all([pulls.close(), imports.close(), closeParts(parts)]);
     },
   };
+}
+
+function registryOptions(options: ImageParts['options']) {
+  const { certsDirs, authFiles, proxyEnvironment } = options;
+  const { registryIdleMs: idleTimeoutMs, registryPatience: patience } = options;
+  return { certsDirs, authFiles, proxyEnvironment, idleTimeoutMs, patience };
 }
 
 async function pull(
@@ -111,9 +145,40 @@ async function pull(
   const image = await parts.progress.watch(subject, (planned) =>
     pullImage({ ...parts, planned }, access, signal),
   );
+  await entered(parts);
+  return image;
+}
+
+async function take(
+  parts: ImageParts,
+  archive: Archive,
+  signal: AbortSignal,
+): Promise<readonly Image[]> {
+  try {
+    const images = await importArchive(parts, archive, signal);
+    await entered(parts);
+    return images;
+  } catch (cause) {
+    throw stageFault('import images', cause);
+  }
+}
+
+async function tag(parts: ImageParts, reference: string, name: string): Promise<Image> {
+  const content = parts.table.contentOf(reference);
+  const image = content && parts.table.tag(content, parseTag(name));
+  if (image === undefined) throw notHere(reference);
+  await writeIndex(parts);
+  return image;
+}
+
+/** To be done when new images are in the table. */
+async function entered(parts: ImageParts): Promise<void> {
   await writeIndex(parts);
   parts.persister.soon();
-  return image;
+}
+
+function notHere(reference: string): Fault {
+  return new Fault('not-found', `image "${reference}" is not on this node`);
 }
 
 /** The index is for others; the images are in the database. */
@@ -138,7 +203,7 @@ async function prepareRootfs(
   imageId: string,
 ): Promise<Mount> {
   const image = table.find(imageId);
-  if (image === undefined) throw new Fault('not-found', `image "${imageId}" is not on this node`);
+  if (image === undefined) throw notHere(imageId);
   const act = `prepare the root filesystem of "${checkedId(containerId)}"`;
   // Recorded first: it keeps the layers, and leads to what is made next.
   const chainIds = rootfs.chainIdsOf(containerId, image.chainIds);

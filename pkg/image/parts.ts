@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Log } from '#log/log.ts';
 import type { Database } from '#store/database.ts';
+import type { ArchiveCalls } from './archive/archive-worker.ts';
 import { ContentStore } from './content-store.ts';
 import { Downloads } from './downloads.ts';
 import { Garbage } from './garbage.ts';
@@ -46,6 +47,7 @@ export type ImageParts = {
   readonly persister: Persister;
   readonly fetchers: WorkerPool<FetchCalls>;
   readonly unpackers: WorkerPool<LayerCalls>;
+  readonly archivers: WorkerPool<ArchiveCalls>;
   readonly downloads: Downloads;
   readonly layers: Layers;
   readonly progress: PullProgressBoard;
@@ -81,6 +83,12 @@ export function openParts(given: ImagesOptions): ImageParts {
     maxWorkers: maxUnpackers,
     callsPerWorker: 1,
   });
+  const archivers = new WorkerPool<ArchiveCalls>({
+    idleMs: workerIdleMs,
+    script: new URL('archive/archive-worker.ts', import.meta.url),
+    maxWorkers: 1,
+    callsPerWorker: 1,
+  });
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   const sync = (directory: string, signal: AbortSignal) =>
     unpackers.call('sync', directory, signal);
@@ -97,7 +105,7 @@ export function openParts(given: ImagesOptions): ImageParts {
   const progress = new PullProgressBoard({ content, snapshots, downloads });
   const persister = new Persister(snapshots, log);
   const stores = { table, rootfs, content, snapshots, garbage, trash, persister };
-  return { options, ...stores, fetchers, unpackers, downloads, layers, progress };
+  return { options, ...stores, fetchers, unpackers, archivers, downloads, layers, progress };
 }
 
 /** Ends all threads, and all work on images; what is unfinished is for the next start to clear away. */
@@ -109,6 +117,7 @@ export async function closeParts(parts: ImageParts): Promise<void> {
     parts.downloads.close(),
     parts.fetchers.close(),
     parts.unpackers.close(),
+    parts.archivers.close(),
     parts.trash.close(),
   ]);
 }

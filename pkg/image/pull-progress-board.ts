@@ -26,10 +26,10 @@ export class PullProgressBoard {
   }
 
   /** Follows `work` from its beginning to its end, whose result or error is passed on. */
-  async watch(
+  async watch<Result extends Pick<Image, 'id'>>(
     subject: Pick<PullProgress, 'kind' | 'reference'>,
-    work: (planned: Planned) => Promise<Image>,
-  ): Promise<Image> {
+    work: (planned: Planned) => Promise<Result>,
+  ): Promise<Result> {
     const pull = new WatchedPull(subject, this.#deps);
     this.#running.add(pull);
     this.#sampler ??= setInterval(() => this.#sample(), sampleMs).unref();

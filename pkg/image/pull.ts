@@ -7,7 +7,6 @@ import type { ImageTable } from './image-table.ts';
 import type { Layers } from './layers.ts';
 import { Limit } from './limit.ts';
 import type { Planned } from './pull-progress.ts';
-import type { Reference } from './reference.ts';
 import type { FetchCalls, RegistryAccess } from './registry/fetch-worker.ts';
 import type { ImagePlan } from './registry/resolve.ts';
 import { stageCode } from './stage-fault.ts';
@@ -34,47 +33,39 @@ export async function pullImage(
   access: RegistryAccess,
   signal: AbortSignal,
 ): Promise<Image> {
-  const found = await resolve(deps, access, signal);
-  return completeImage(deps, { ...found, reference: access.reference, access }, signal);
+  const known = await resolve(deps, access, signal);
+  try {
+    await bringLayers(deps, { ...known, access }, signal);
+    const image = deps.table.put({ reference: access.reference, ...known });
+    deps.garbage.giveBack(known.lease);
+    return image;
+  } catch (error) {
+    // Where the disk is full, room is needed more than a quick second try.
+    const graceMs = stageCode(error) === 'resource-exhausted' ? 0 : deps.options.retryGraceMs;
+    setTimeout(() => deps.garbage.giveBack(known.lease), graceMs).unref();
+    throw error;
+  }
 }
 
-/** An image that is known, with all of it that is there kept from being collected. */
+/** An image of which it is known what it consists of. What is there of it is not collected. */
 export type KnownImage = {
   readonly plan: ImagePlan;
   readonly chainIds: readonly string[];
   readonly lease: Lease;
 };
 
-type WantedImage = KnownImage & {
-  readonly reference: Reference;
-  /** Undefined when all of its blobs are in the store. */
-  readonly access: RegistryAccess | undefined;
-};
-
-/** Fetches and unpacks what is missing of an image, and enters it. Gives its lease back. */
-export async function completeImage(
-  deps: PullDeps,
-  { plan, chainIds, lease, reference, access }: WantedImage,
+/** Fetches and unpacks the layers that are missing; without `access` all blobs are in the store. */
+export async function bringLayers(
+  deps: Pick<PullDeps, 'layers' | 'planned'>,
+  { plan, chainIds, access }: KnownImage & { readonly access: RegistryAccess | undefined },
   signal: AbortSignal,
-): Promise<Image> {
-  try {
-    const layers = plan.layers.map((layer, n) => ({ ...layer, chainId: chainIds[n] ?? '' }));
-    deps.planned(layers);
-    const fetching = new Limit(downloadsPerImage);
-    const unpacking = new Limit(unpacksPerImage);
-    await deps.layers.ensure({ layers, access, fetching, unpacking }, signal);
-    signal.throwIfAborted();
-    const image = deps.table.put({ reference, plan, chainIds });
-    deps.garbage.giveBack(lease);
-    return image;
-  } catch (error) {
-    // Where the disk is full, room is needed more than a quick second try; and an archive's blobs
-    // come with it again.
-    const isFull = stageCode(error) === 'resource-exhausted';
-    const graceMs = isFull || access === undefined ? 0 : deps.options.retryGraceMs;
-    setTimeout(() => deps.garbage.giveBack(lease), graceMs).unref();
-    throw error;
-  }
+): Promise<void> {
+  const layers = plan.layers.map((layer, n) => ({ ...layer, chainId: chainIds[n] ?? '' }));
+  deps.planned(layers);
+  const fetching = new Limit(downloadsPerImage);
+  const unpacking = new Limit(unpacksPerImage);
+  await deps.layers.ensure({ layers, access, fetching, unpacking }, signal);
+  signal.throwIfAborted();
 }
 
 /** Finds out what is to be brought, and keeps what is there of it from being collected. */

@@ -37,6 +37,13 @@ export function parseReference(text: string): Reference {
   return { ...name, digest, tag: tag ?? (digest === undefined ? 'latest' : undefined) };
 }
 
+/** Reads a name to be given to an image: as above, but without a digest, which nobody can choose. */
+export function parseTag(text: string): Reference {
+  const reference = parseReference(text);
+  if (reference.digest === undefined) return reference;
+  throw new Fault('invalid-argument', `name an image "${text}": a name has no digest`);
+}
+
 /** Only what has a dot, a colon or a capital, or is `localhost`, before its first slash is a host. */
 function withDefaults(first: string | undefined, rest: string): { host: string; path: string } {
   const isHost = first !== undefined && (/[.:A-Z[]/.test(first) || first === 'localhost');

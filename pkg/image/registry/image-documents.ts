@@ -4,7 +4,7 @@ import type { Descriptor } from '#api/oci/image.ts';
 import { faultCode, isErrno } from '#errors/fault.ts';
 import { blobPath, newIngestPath } from '#image/content-paths.ts';
 import { digestMismatch, digestOf, isDigest } from '#image/digest.ts';
-import { documentMediaType } from '#image/documents.ts';
+import { documentMediaType, maxDocumentBytes } from '#image/documents.ts';
 import { writeDurably } from '#image/durable-file.ts';
 import { mediaTypes } from '#image/media-types.ts';
 import type { Reference } from '#image/reference.ts';
@@ -14,8 +14,6 @@ import { readBody } from './request.ts';
 
 export type StoredDocument = { readonly descriptor: Descriptor; readonly bytes: Uint8Array };
 
-/** Containerd's limit, too; the documents of real images are a hundred times smaller. */
-const maxDocumentBytes = 8 << 20;
 const accept = Object.values(mediaTypes).join(', ');
 
 /** The documents of one image: from the content store, or fetched from the registry into it. */

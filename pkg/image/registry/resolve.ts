@@ -24,7 +24,7 @@ const maxIndexDepth = 3;
 
 /** Finds out what the image that a reference names consists of, for this architecture. */
 export async function resolveImage(
-  store: Documents,
+  store: Pick<Documents, 'target' | 'document'>,
   architecture: string,
   signal: AbortSignal,
 ): Promise<ImagePlan> {
