@@ -4,9 +4,11 @@ import type { Reference } from '#image/reference.ts';
 export type Password = { readonly username: string; readonly password: string };
 /** An OAuth2 refresh token, which the registry's token server changes into others. */
 export type IdentityToken = { readonly identityToken: string };
+/** What a registry is shown. */
+export type Secret = Password | IdentityToken;
 
 /** What a registry is shown for one pull; never stored, never logged. */
-export type Credentials = (Password | IdentityToken) & {
+export type Credentials = Secret & {
   /** The host that they are for. Absent or empty: the registry that the reference names. */
   readonly serverAddress?: string | undefined;
 };
@@ -26,6 +28,16 @@ export function credentialsFor(
   return sameHost(meant, new URL(url).host) ? credentials : undefined;
 }
 
+/** The name and password in `user:password`, as base64; throws `invalid-argument` on anything else. */
+export function decodePassword(base64: string): Password {
+  const [, username, password] =
+    /^([^:]+):(.*)$/s.exec(String(Buffer.from(base64, 'base64'))) ?? [];
+  if (username === undefined || password === undefined)
+    throw new Fault('invalid-argument', 'malformed credentials: not "user:password" in base64');
+  // Docker's own tools once filled their buffers up with zeros.
+  return { username, password: password.replace(/\0+$/, '') };
+}
+
 /** Docker's configuration files have URLs where other ones have hosts. */
 function hostIn(address: string | undefined): string | undefined {
   if (!address) return undefined;
@@ -35,6 +47,7 @@ function hostIn(address: string | undefined): string | undefined {
   return new URL(url).host;
 }
 
-function sameHost(a: string, b: string): boolean {
+/** Docker's registry goes by several names. */
+export function sameHost(a: string, b: string): boolean {
   return a === b || (dockerHosts.includes(a) && dockerHosts.includes(b));
 }

@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
 import { writeSync } from 'node:fs';
 import type { Descriptor } from '#api/oci/image.ts';
-import { Fault, isErrno } from '#errors/fault.ts';
+import { Fault, faultCode } from '#errors/fault.ts';
 import { digestMismatch } from '#image/digest.ts';
 import type { DownloadProgress } from '#image/download-progress.ts';
+import { patiently } from './patience.ts';
 import type { Registry } from './registry.ts';
+import { bodyOf } from './request.ts';
 
 export type Download = {
   readonly blob: Descriptor;
@@ -15,9 +17,12 @@ export type Download = {
   readonly received: (bytes: number) => void;
 };
 
+/** With less than that each, no number of connections brings a blob in a reasonable time. */
+const leastGainBytes = 16_384;
+
 /**
- * Fetches a blob into a file and verifies it. When the connection breaks off it is made anew, from
- * there on, as long as each one brings something.
+ * Fetches a blob into a file and verifies it. When the connection breaks off or stalls it is made
+ * anew, from there on, as long as each one brings something.
  */
 export async function downloadBlob(
   registry: Registry,
@@ -26,22 +31,28 @@ export async function downloadBlob(
 ): Promise<void> {
   const hash = createHash('sha256');
   let received = 0;
-  do {
+  const receive = async (): Promise<void> => {
+    for await (const chunk of blobFrom(registry, { blob, offset: received }, signal)) {
+      if (received + chunk.length > blob.size) throw wrongSize(blob, 'more');
+      hash.update(chunk);
+      writeAll(fd, chunk, received);
+      received += chunk.length;
+      progress.advanceTo(received);
+      tell(chunk.length);
+    }
+    if (received < blob.size) throw wrongSize(blob, 'less');
+  };
+  const advance = async (): Promise<void> => {
     const before = received;
     try {
-      for await (const chunk of blobFrom(registry, { blob, offset: received }, signal)) {
-        if (received + chunk.length > blob.size) throw wrongSize(blob, 'more');
-        hash.update(chunk);
-        writeAll(fd, chunk, received);
-        received += chunk.length;
-        progress.advanceTo(received);
-        tell(chunk.length);
-      }
-      if (received === before && received < blob.size) throw wrongSize(blob, 'less');
+      await receive();
     } catch (error) {
-      if (signal.aborted || received === before || !isBroken(error)) throw error;
+      const isWorthIt = received - before >= leastGainBytes && faultCode(error) === 'unavailable';
+      if (signal.aborted || !isWorthIt) throw error;
     }
-  } while (received < blob.size);
+  };
+  do await patiently(advance, registry.patience, signal);
+  while (received < blob.size);
   const digest = `sha256:${hash.digest('hex')}`;
   if (digest !== blob.digest) throw digestMismatch('blob', blob.digest, digest);
 }
@@ -56,18 +67,13 @@ async function* blobFrom(
 ): AsyncGenerator<Uint8Array, void> {
   const headers: Record<string, string> = offset === 0 ? {} : { range: `bytes=${offset}-` };
   const question = { path: `blobs/${blob.digest}`, capability: 'pull', headers } as const;
-  const response = await registry.ask(question, signal);
+  const response = await registry.askOnce(question, signal);
   let toSkip = response.statusCode === 206 ? 0 : offset;
-  for await (const chunk of response as AsyncIterable<Buffer>) {
+  for await (const chunk of bodyOf(response)) {
     const skipped = Math.min(toSkip, chunk.length);
     toSkip -= skipped;
     if (skipped < chunk.length) yield chunk.subarray(skipped);
   }
-}
-
-/** Node's name for an answer that ends before its announced length is ECONNRESET, too. */
-function isBroken(error: unknown): boolean {
-  return isErrno(error, 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ERR_STREAM_PREMATURE_CLOSE');
 }
 
 function wrongSize({ digest, size }: Descriptor, comparison: 'more' | 'less'): Fault {

@@ -7,11 +7,13 @@ import { machineArchitecture } from '#image/platform.ts';
 import type { Reference } from '#image/reference.ts';
 import { stageFault } from '#image/stage-fault.ts';
 import { type Caller, serve } from '#image/worker/serve.ts';
+import { readAuthFiles } from './auth-file.ts';
 import { bufferCollector } from './collect-buffers.ts';
 import type { Credentials } from './credentials.ts';
 import { downloadBlob } from './download.ts';
 import { endpointsOf } from './hosts.ts';
 import { Documents } from './image-documents.ts';
+import type { Patience } from './patience.ts';
 import { Registry } from './registry.ts';
 import { type ImagePlan, resolveImage } from './resolve.ts';
 
@@ -22,8 +24,11 @@ export type RegistryAccess = {
   readonly reference: Reference;
   readonly credentials: Credentials | undefined;
   readonly certsDirs: readonly string[];
+  /** With credentials of the node, for callers that bring none. */
+  readonly authFiles: readonly string[];
   readonly proxyEnvironment: Readonly<Record<string, string>>;
   readonly idleTimeoutMs: number;
+  readonly patience: Patience;
 };
 
 export type ResolveRequest = { readonly access: RegistryAccess; readonly store: string };
@@ -59,10 +64,11 @@ const collectBuffers = bufferCollector();
 const registries = new Map<string, Registry>();
 const maxRegistries = 32;
 
-/** Begins with what is configured now: a node's mirrors change without a restart. */
+/** Begins with what is configured now: mirrors and credentials change without a restart. */
 async function connect(access: RegistryAccess): Promise<Registry> {
   const endpoints = await endpointsOf(access.reference.host, access.certsDirs);
-  const registry = new Registry({ ...access, endpoints });
+  const nodeCredentials = await readAuthFiles(access.authFiles);
+  const registry = new Registry({ ...access, endpoints, nodeCredentials });
   const key = JSON.stringify(access);
   registries.delete(key);
   registries.set(key, registry);

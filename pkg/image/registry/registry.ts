@@ -1,17 +1,22 @@
 import type { IncomingMessage } from 'node:http';
 import { describe, Fault, faultCode } from '#errors/fault.ts';
 import type { Reference } from '#image/reference.ts';
+import { type NodeCredentials, nodeSecretFor } from './auth-file.ts';
 import { parseChallenges } from './challenge.ts';
-import { type Credentials, credentialsFor } from './credentials.ts';
+import { type Credentials, credentialsFor, type Secret } from './credentials.ts';
 import type { Capability, Endpoint } from './endpoint.ts';
-import { type Connections, type ConnectOptions, connectionsTo, send } from './request.ts';
+import { PassingFault, type Patience, patiently } from './patience.ts';
+import { type Connections, type ConnectOptions, connectionsTo, discard, send } from './request.ts';
 import { checkStatus } from './status.ts';
 import { authorizationFor } from './token.ts';
 
 export type RegistryOptions = ConnectOptions & {
   readonly reference: Reference;
+  /** Those of the caller come first. */
   readonly credentials: Credentials | undefined;
+  readonly nodeCredentials: readonly NodeCredentials[];
   readonly endpoints: readonly Endpoint[];
+  readonly patience: Patience;
 };
 
 export type Question = {
@@ -29,25 +34,35 @@ type Server = { readonly endpoint: Endpoint; readonly connections: Connections }
  * (https://github.com/opencontainers/distribution-spec).
  */
 export class Registry {
+  readonly patience: Patience;
   readonly #reference: Reference;
   readonly #credentials: Credentials | undefined;
+  readonly #nodeCredentials: readonly NodeCredentials[];
   readonly #servers: readonly Server[];
   readonly #authorizations = new Map<Server, string>();
 
-  constructor({ reference, credentials, endpoints, ...options }: RegistryOptions) {
+  constructor(given: RegistryOptions) {
+    const { reference, credentials, nodeCredentials, endpoints, patience, ...options } = given;
+    this.patience = patience;
     this.#reference = reference;
     this.#credentials = credentials;
+    this.#nodeCredentials = nodeCredentials;
     this.#servers = endpoints.map((endpoint) => ({
       endpoint,
       connections: connectionsTo(endpoint, options),
     }));
   }
 
+  /** What `askOnce` returns, sooner or later: what may pass is waited for, for some seconds. */
+  ask(question: Question, signal: AbortSignal): Promise<IncomingMessage> {
+    return patiently(() => this.askOnce(question, signal), this.patience, signal);
+  }
+
   /**
    * The first successful answer, its body unread. Throws, when there is none, what the last server
    * said; the message has what the others said.
    */
-  async ask(question: Question, signal: AbortSignal): Promise<IncomingMessage> {
+  async askOnce(question: Question, signal: AbortSignal): Promise<IncomingMessage> {
     const refusals: unknown[] = [];
     for (const server of this.#servers) {
       if (!server.endpoint.capabilities.includes(question.capability)) continue;
@@ -70,8 +85,13 @@ export class Registry {
         `no server is configured to ${capability} for "${host}"`,
       );
     }
-    const code = faultCode(last);
-    return refusals.length === 1 ? last : new Fault(code, refusals.map(describe).join('; '));
+    if (refusals.length === 1) return last;
+    const [code, message] = [faultCode(last), refusals.map(describe).join('; ')];
+    const passing = refusals.find((refusal) => refusal instanceof PassingFault);
+    // Where the last one cannot be reached at all, a mirror in trouble is what there is to wait for.
+    return passing !== undefined && code === 'unavailable'
+      ? new PassingFault(code, message, { retryAfterMs: passing.retryAfterMs })
+      : new Fault(code, message);
   }
 
   async #askServer(
@@ -85,7 +105,7 @@ export class Registry {
       await checkStatus(first, name);
       return first;
     }
-    first.resume();
+    discard(first);
     await this.#authorize(server, first, signal);
     const second = await this.#send(server, question, signal);
     await checkStatus(second, name);
@@ -116,11 +136,16 @@ export class Registry {
       connections,
       base: endpoint.base,
       scope: `repository:${this.#reference.path}:pull`,
-      credentials: credentialsFor(endpoint.base, this.#reference, this.#credentials),
+      secret: this.#secretFor(endpoint.base),
     };
     const challenges = parseChallenges(response.headers['www-authenticate'] ?? '');
     const authorization = await authorizationFor(challenges, applicant, signal);
     if (authorization === undefined) this.#authorizations.delete(server);
     else this.#authorizations.set(server, authorization);
+  }
+
+  #secretFor(base: string): Secret | undefined {
+    if (this.#credentials) return credentialsFor(base, this.#reference, this.#credentials);
+    return nodeSecretFor(this.#nodeCredentials, new URL(base).host, this.#reference.path);
   }
 }

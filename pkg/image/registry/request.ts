@@ -1,6 +1,12 @@
-import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from 'node:http';
+import {
+  Agent as HttpAgent,
+  type ClientRequest,
+  type IncomingMessage,
+  request as httpRequest,
+} from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { createSecureContext } from 'node:tls';
+import { faultCode } from '#errors/fault.ts';
 import type { Endpoint, EndpointTls } from './endpoint.ts';
 import { unreachable } from './unreachable.ts';
 import { systemAuthorities } from './trust.ts';
@@ -11,7 +17,7 @@ export type Connections = {
   /** Made when it is needed: reading all trusted certificates takes its time. */
   readonly https: () => HttpsAgent;
   readonly dialTimeoutMs: number;
-  /** A server that sends nothing for so long is given up. */
+  /** A server that sends next to nothing for so long is given up. */
   readonly idleTimeoutMs: number;
 };
 
@@ -64,7 +70,7 @@ export async function send(
     const response = await sendOnce(connections, request, signal);
     const target = redirectOf(response, request);
     if (target === undefined || redirects === maxRedirects) return response;
-    response.resume();
+    discard(response);
     request = { ...request, url: target.href, headers: headersFor(target, request) };
   }
 }
@@ -98,29 +104,71 @@ async function sendOnce(
     ? httpsRequest(url, { ...options, agent: connections.https() })
     : httpRequest(url, { ...options, agent: connections.http });
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  const giveUp = (ms: number) => () => request.destroy(new Error(`nothing heard for ${ms} ms`));
-  const { dialTimeoutMs, idleTimeoutMs } = connections;
-  const dialing = setTimeout(giveUp(dialTimeoutMs), dialTimeoutMs);
-  request.on('socket', (socket) => {
-    if (socket.connecting) socket.once('connect', () => clearTimeout(dialing));
-    else clearTimeout(dialing);
-  });
-  request.setTimeout(idleTimeoutMs, giveUp(idleTimeoutMs));
+  using _dialing = limitDialing(request, connections.dialTimeoutMs);
+  expectProgress(request, connections.idleTimeoutMs);
   request.on('response', resolve).on('error', reject).end(body);
   try {
-    return await promise;
+    const response = await promise;
+    // Node leaves it empty in answers; those who read them say whom they read from.
+    response.url = url;
+    return response;
   } catch (cause) {
     throw signal.aborted ? cause : unreachable(url, cause);
-  } finally {
-    clearTimeout(dialing);
   }
+}
+
+function limitDialing(request: ClientRequest, timeoutMs: number): Disposable {
+  const giveUp = () => request.destroy(new Error(`no connection within ${timeoutMs} ms`));
+  const timer = setTimeout(giveUp, timeoutMs);
+  const stop = () => clearTimeout(timer);
+  request.once('socket', (socket) => {
+    if (socket.connecting) socket.once('connect', stop);
+    else stop();
+  });
+  return { [Symbol.dispose]: stop };
+}
+
+/** Much less than the slowest line brings; a server that sends a byte now and then would go on for ever. */
+const leastBytesPerSecond = 1024;
+
+/** Ends an exchange during which less than that arrives within `timeoutMs`, from the beginning on. */
+function expectProgress(request: ClientRequest, timeoutMs: number): void {
+  let subject: ClientRequest | IncomingMessage = request;
+  let receivedBefore = 0;
+  const look = setInterval(() => {
+    const received = request.socket?.bytesRead ?? 0;
+    const bytes = received - receivedBefore;
+    receivedBefore = received;
+    if (bytes >= (leastBytesPerSecond * timeoutMs) / 1000) return;
+    const amount = bytes === 0 ? 'nothing' : `no more than ${bytes} bytes`;
+    subject.destroy(new Error(`${amount} heard for ${timeoutMs} ms`));
+  }, timeoutMs);
+  request.once('socket', ({ bytesRead }) => (receivedBefore = bytesRead));
+  request.once('response', (response) => (subject = response));
+  request.once('close', () => clearInterval(look));
+}
+
+/** The body of an answer, as it comes. Throws `unavailable`, naming the host, when it breaks off. */
+export async function* bodyOf(response: IncomingMessage): AsyncGenerator<Buffer, void> {
+  try {
+    yield* response as AsyncIterable<Buffer>;
+  } catch (cause) {
+    throw faultCode(cause) === 'cancelled' ? cause : unreachable(response.url ?? '', cause);
+  }
+}
+
+/** Lets go of an answer that nobody reads. Its connection is kept only if little is left to come. */
+export function discard(response: IncomingMessage): void {
+  const { 'content-length': length = '' } = response.headers;
+  if (/^\d{1,4}$/.test(length)) response.resume();
+  else response.destroy();
 }
 
 /** Reads a small answer whole; throws when it is larger than allowed, or breaks off. */
 export async function readBody(response: IncomingMessage, maxBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
-  for await (const chunk of response as AsyncIterable<Buffer>) {
+  for await (const chunk of bodyOf(response)) {
     chunks.push(chunk);
     length += chunk.length;
     if (length > maxBytes) throw new Error(`the answer is larger than ${maxBytes} bytes`);

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import * as v from 'valibot';
 import { Fault, type FaultCode } from '#errors/fault.ts';
+import { PassingFault, retryAfterMs } from './patience.ts';
 import { readBody } from './request.ts';
 
 const maxErrorBytes = 65_536;
@@ -14,10 +15,12 @@ export async function checkStatus(response: IncomingMessage, server: string): Pr
   const status = response.statusCode ?? 0;
   if (status >= 200 && status < 300) return;
   const reason = await reasonIn(response);
-  const retry = response.headers['retry-after'];
-  const when = retry === undefined ? '' : `, retry after ${retry} s`;
+  const afterMs = retryAfterMs(response.headers['retry-after']);
+  const when = afterMs === undefined ? '' : `, retry after ${Math.ceil(afterMs / 1000)} s`;
   const [code, sentence] = meaningOf(status);
-  throw new Fault(code, `${server}: ${sentence} (status ${status}${when})${reason}`);
+  const message = `${server}: ${sentence} (status ${status}${when})${reason}`;
+  if (code !== 'unavailable') throw new Fault(code, message);
+  throw new PassingFault(code, message, { retryAfterMs: afterMs });
 }
 
 function meaningOf(status: number): [FaultCode, string] {
@@ -25,6 +28,7 @@ function meaningOf(status: number): [FaultCode, string] {
     return ['unauthenticated', 'it does not accept the credentials, or wants some'];
   if (status === 403) return ['permission-denied', 'it denies access'];
   if (status === 404) return ['not-found', 'it has no such image'];
+  if (status === 408) return ['unavailable', 'it waited too long for the request'];
   if (status === 416) return ['failed-precondition', 'it has less than the image says'];
   if (status === 429) return ['unavailable', 'too many requests'];
   return status < 500

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { Fault } from '#errors/fault.ts';
 import type { Challenge } from './challenge.ts';
-import type { Credentials, Password } from './credentials.ts';
+import type { Password, Secret } from './credentials.ts';
 import { checkStatus } from './status.ts';
 import { type Connections, readBody, send } from './request.ts';
 
@@ -17,7 +17,7 @@ export type Applicant = {
   readonly base: string;
   /** What we want to do, such as `repository:library/busybox:pull`. */
   readonly scope: string;
-  readonly credentials: Credentials | undefined;
+  readonly secret: Secret | undefined;
 };
 
 /**
@@ -33,8 +33,8 @@ export async function authorizationFor(
     if (challenge.scheme === 'bearer') {
       return `Bearer ${await fetchToken(challenge, applicant, signal)}`;
     }
-    const { credentials } = applicant;
-    if (credentials && 'password' in credentials) return basic(credentials);
+    const { secret } = applicant;
+    if (secret && 'password' in secret) return basic(secret);
   }
   return undefined;
 }
@@ -45,18 +45,18 @@ function basic({ username, password }: Password): string {
 
 async function fetchToken(
   challenge: Extract<Challenge, { scheme: 'bearer' }>,
-  { connections, base, scope, credentials }: Applicant,
+  { connections, base, scope, secret }: Applicant,
   signal: AbortSignal,
 ): Promise<string> {
-  if (credentials && base.startsWith('https:') && !challenge.realm.startsWith('https:')) {
+  if (secret && base.startsWith('https:') && !challenge.realm.startsWith('https:')) {
     const sentence = `token server "${challenge.realm}" would see the credentials in the clear`;
     throw new Fault('permission-denied', sentence);
   }
   const wanted = { scope: challenge.scope ?? scope, service: challenge.service };
   const request =
-    credentials && 'identityToken' in credentials
-      ? exchange(challenge.realm, wanted, credentials.identityToken)
-      : ask(challenge.realm, wanted, credentials);
+    secret && 'identityToken' in secret
+      ? exchange(challenge.realm, wanted, secret.identityToken)
+      : ask(challenge.realm, wanted, secret);
   const response = await send(connections, request, signal);
   await checkStatus(response, `token server "${new URL(challenge.realm).host}"`);
   const answer = v.parse(tokenAnswer, JSON.parse(String(await readBody(response, maxTokenBytes))));

@@ -1,10 +1,13 @@
 import { Fault } from '#errors/fault.ts';
+import { PassingFault } from './patience.ts';
 
+const broken = /^(ECONNRESET|EPIPE|ERR_STREAM_PREMATURE_CLOSE)$/;
 const sentences: readonly (readonly [RegExp, string])[] = [
   [/^(ENOTFOUND|EAI_\w+)$/, 'its name cannot be resolved (DNS)'],
   [/^ECONNREFUSED$/, 'it refuses connections'],
   [/^(EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL)$/, 'there is no route to it'],
-  [/^(ECONNRESET|EPIPE|HPE_\w+|ERR_STREAM_PREMATURE_CLOSE)$/, 'it broke off the connection'],
+  [broken, 'it broke off the connection'],
+  [/^HPE_/, 'it does not speak HTTP as it should'],
   [
     /^(EPROTO|ERR_SSL_WRONG_VERSION_NUMBER)$/,
     'it does not speak TLS; for plain http, give an http:// URL in hosts.toml',
@@ -15,11 +18,14 @@ const sentences: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
-/** Says in words why a server cannot be talked to. */
+/** Says in words why a server cannot be talked to. A connection that broke may be the last one to do so. */
 export function unreachable(url: string, cause: unknown): Fault {
   const matching = sentences.find(([codes]) => isErrnoMatching(cause, codes));
   const sentence = matching?.[1] ?? 'it does not answer';
-  return new Fault('unavailable', `registry "${new URL(url).host}": ${sentence}`, { cause });
+  const message = `registry "${new URL(url).host}": ${sentence}`;
+  return isErrnoMatching(cause, broken)
+    ? new PassingFault('unavailable', message, { cause })
+    : new Fault('unavailable', message, { cause });
 }
 
 function isErrnoMatching(cause: unknown, codes: RegExp): boolean {

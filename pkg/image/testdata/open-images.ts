@@ -15,13 +15,16 @@ export type TestImages = AsyncDisposable & {
   restart(): Promise<TestImages>;
 };
 
+/** Soon through with a registry that is in trouble. */
+const impatient = { certsDirs: [], registryPatience: { pausesMs: [1, 1], maxRetryAfterMs: 1000 } };
+
 /** Images in a new directory, or in `root`, which goes with them unless they are restarted. */
 export async function openTestImages(options: Partial<ImagesOptions> = {}): Promise<TestImages> {
   const root = options.root ?? mkdtempSync(join(tmpdir(), 'gantry-images-'));
   const logged: string[] = [];
   const database = openDatabase(join(root, 'gantry.db'));
   const log = createLog('warn', (line) => logged.push(line));
-  const images = await openImages({ certsDirs: [], database, log, ...options, root });
+  const images = await openImages({ ...impatient, database, log, ...options, root });
   let isOpen = true;
   const close = async (): Promise<void> => {
     if (isOpen) await images.close();
