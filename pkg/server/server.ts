@@ -1,6 +1,4 @@
-import { chmodSync, mkdirSync, rmSync, statSync } from 'node:fs';
-import { connect } from 'node:net';
-import { dirname } from 'node:path';
+import { rmSync } from 'node:fs';
 import {
   Server,
   ServerCredentials,
@@ -10,7 +8,7 @@ import {
   type handleServerStreamingCall,
   type handleUnaryCall,
 } from '@grpc/grpc-js';
-import { Fault } from '#errors/fault.ts';
+import { bindPrivately } from '#linux/unix-socket.ts';
 import { serviceDefinition } from './codec.ts';
 import type { ServerDeps } from './deps.ts';
 import { imageService, runtimeService } from './services.ts';
@@ -69,39 +67,14 @@ function unimplemented(rpc: string, isStream: boolean): UntypedHandleCall {
   return isStream ? stream : single;
 }
 
-async function listen(server: Server, path: string): Promise<void> {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o711 });
-  await removeDeadSocket(path);
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  // Between bind and chmod nobody but root gets in either.
-  const umask = process.umask(0o117);
-  server.bindAsync(`unix:${path}`, ServerCredentials.createInsecure(), (error) =>
-    error === null
-      ? resolve()
-      : reject(new Fault('unavailable', `listen on "${path}"`, { cause: error })),
-  );
-  try {
-    await promise;
-    chmodSync(path, 0o660);
-  } finally {
-    process.umask(umask);
-  }
-}
-
-async function removeDeadSocket(path: string): Promise<void> {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  if (stat === undefined) return;
-  if (!stat.isSocket())
-    throw new Fault('failed-precondition', `listen on "${path}": it is there and no socket`);
-  const { promise: isServed, resolve } = Promise.withResolvers<boolean>();
-  const probe = connect(path)
-    .on('connect', () => resolve(true))
-    .on('error', () => resolve(false));
-  if (await isServed) {
-    probe.destroy();
-    throw new Fault('failed-precondition', `listen on "${path}": another daemon serves there`);
-  }
-  rmSync(path, { force: true });
+function listen(server: Server, path: string): Promise<void> {
+  return bindPrivately(path, () => {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    server.bindAsync(`unix:${path}`, ServerCredentials.createInsecure(), (error) =>
+      error === null ? resolve() : reject(error),
+    );
+    return promise;
+  });
 }
 
 async function close(server: Server, path: string, graceMs: number): Promise<void> {
