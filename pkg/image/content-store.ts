@@ -28,7 +28,14 @@ export class ContentStore {
     if (!existsSync(layout)) writeFileSync(layout, '{"imageLayoutVersion":"1.0.0"}');
     trash.discard(ingestDirectory(directory));
     mkdirSync(ingestDirectory(directory), { mode: 0o700 });
-    for (const name of readdirSync(blobDirectory(directory))) this.#sizes.set(`sha256:${name}`, 0);
+    this.discover();
+  }
+
+  /** Takes note of blobs that nobody told of, such as those that a failed pull had brought so far. */
+  discover(): void {
+    const names = readdirSync(blobDirectory(this.directory));
+    const unknown = names.map((name) => `sha256:${name}`).filter((digest) => !this.has(digest));
+    this.add(unknown.map((digest) => ({ digest, size: 0 })));
   }
 
   has(digest: string): boolean {

@@ -96,7 +96,7 @@ export async function openImages(options: ImagesOptions): Promise<Images> {
     list: () => table.list(),
     find: (reference) => table.find(reference),
     tag: (reference, name) => tag(parts, reference, name),
-    import: (bytes, { name }, signal) => {
+    import: async (bytes, { name }, signal) => {
       const archive = { bytes, name: name === undefined ? undefined : parseTag(name) };
       return imports.run(randomUUID(), (wanted) => take(parts, archive, wanted), signal);
     },

@@ -76,7 +76,10 @@ async function resolve(
 ): Promise<KnownImage> {
   using _pause = deps.garbage.pause();
   const store = deps.content.directory;
-  const plan = await deps.fetchers.call('resolve', { access, store }, signal);
+  const plan = await deps.fetchers.call('resolve', { access, store }, signal).catch((error) => {
+    deps.content.discover();
+    throw error;
+  });
   deps.content.add(plan.documents);
   return keepImage(deps, plan);
 }

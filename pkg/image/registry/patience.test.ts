@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { Fault } from '#errors/fault.ts';
-import { PassingFault, patiently, retryAfterMs } from './patience.ts';
+import { parseRetryAfter, PassingFault, patiently } from './patience.ts';
 
 const never = new AbortController().signal;
 const patience = { pausesMs: [1, 2], maxRetryAfterMs: 100 };
@@ -44,10 +44,10 @@ it('patiently ends with its signal while it waits', async () => {
   await expect(waiting).rejects.toMatchObject({ name: 'AbortError' });
 });
 
-it('retryAfterMs reads seconds and dates', () => {
-  expect(retryAfterMs('7')).toBe(7000);
-  expect(retryAfterMs(new Date(Date.now() + 60_000).toUTCString())).toBeGreaterThan(55_000);
-  expect(retryAfterMs('Fri, 31 Dec 1999 23:59:59 GMT')).toBe(0);
-  expect(retryAfterMs('soon')).toBeUndefined();
-  expect(retryAfterMs(undefined)).toBeUndefined();
+it('parseRetryAfter reads seconds and dates', () => {
+  expect(parseRetryAfter('7')).toBe(7000);
+  expect(parseRetryAfter(new Date(Date.now() + 60_000).toUTCString())).toBeGreaterThan(55_000);
+  expect(parseRetryAfter('Fri, 31 Dec 1999 23:59:59 GMT')).toBe(0);
+  expect(parseRetryAfter('soon')).toBeUndefined();
+  expect(parseRetryAfter(undefined)).toBeUndefined();
 });

@@ -46,7 +46,7 @@ export async function patiently<Result>(
 }
 
 /** Reads a Retry-After header: seconds, or a date (RFC 9110, 10.2.3). */
-export function retryAfterMs(header: string | undefined): number | undefined {
+export function parseRetryAfter(header: string | undefined): number | undefined {
   if (header === undefined) return undefined;
   const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now();
   return Number.isNaN(ms) ? undefined : Math.max(ms, 0);

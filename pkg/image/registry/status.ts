@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import * as v from 'valibot';
 import { Fault, type FaultCode } from '#errors/fault.ts';
-import { PassingFault, retryAfterMs } from './patience.ts';
+import { parseRetryAfter, PassingFault } from './patience.ts';
 import { readBody } from './request.ts';
 
 const maxErrorBytes = 65_536;
@@ -15,12 +15,13 @@ export async function checkStatus(response: IncomingMessage, server: string): Pr
   const status = response.statusCode ?? 0;
   if (status >= 200 && status < 300) return;
   const reason = await reasonIn(response);
-  const afterMs = retryAfterMs(response.headers['retry-after']);
-  const when = afterMs === undefined ? '' : `, retry after ${Math.ceil(afterMs / 1000)} s`;
+  const retryAfterMs = parseRetryAfter(response.headers['retry-after']);
+  const when =
+    retryAfterMs === undefined ? '' : `, retry after ${Math.ceil(retryAfterMs / 1000)} s`;
   const [code, sentence] = meaningOf(status);
   const message = `${server}: ${sentence} (status ${status}${when})${reason}`;
   if (code !== 'unavailable') throw new Fault(code, message);
-  throw new PassingFault(code, message, { retryAfterMs: afterMs });
+  throw new PassingFault(code, message, { retryAfterMs });
 }
 
 function meaningOf(status: number): [FaultCode, string] {
