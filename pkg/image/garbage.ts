@@ -1,7 +1,7 @@
 import type { ContentStore } from './content-store.ts';
 import type { ImageTable } from './image-table.ts';
 import type { RootfsTable } from './rootfs-table.ts';
-import type { Snapshotter } from './snapshotter.ts';
+import type { Snapshotter } from './snapshots/snapshotter.ts';
 
 export type GarbageDeps = {
   readonly table: ImageTable;

@@ -7,7 +7,7 @@ import type { Extracted } from './layer/extract.ts';
 import type { Limit } from './limit.ts';
 import type { RegistryAccess } from './registry/fetch-worker.ts';
 import type { PlannedLayer } from './registry/resolve.ts';
-import type { Snapshotter } from './snapshotter.ts';
+import type { Snapshotter } from './snapshots/snapshotter.ts';
 import { untilAborted } from './until-aborted.ts';
 import type { WorkerPool } from './worker/worker-pool.ts';
 
@@ -65,15 +65,13 @@ export class Layers {
     const { snapshots } = this.#deps;
     const layer = stack.layers[index];
     if (layer === undefined) return;
-    const directory = await snapshots.begin();
+    const directory = await snapshots.begin(signal);
     try {
       const extracted = await this.#unpack(stack, { layer, directory }, signal);
       // Its own signal: the pull that started this may have gone, and have let go of the layer below.
       await this.#ensureLayer(stack, index - 1, signal);
       const parent = stack.layers[index - 1]?.chainId;
-      await this.#inherit(directory, { extracted, parent }, signal);
-      const { usedBytes, inodes } = extracted;
-      snapshots.commit(directory, { chainId: layer.chainId, parent, usage: { usedBytes, inodes } });
+      await snapshots.commit(directory, { chainId: layer.chainId, parent, extracted }, signal);
     } catch (error) {
       snapshots.abandon(directory);
       throw error;
@@ -89,10 +87,11 @@ export class Layers {
     await using blob = await this.#deps.downloads.open(sourceOf(stack, layer), signal);
     const { fd, progress, stored } = blob;
     const { diffId } = layer;
+    const { whiteouts } = this.#deps.snapshots;
     const extracted = Promise.withResolvers<Extracted>();
     const unpack = async (wanted: AbortSignal): Promise<void> => {
       using _slot = await stack.unpacking.hold();
-      const request = { fd, progress, directory, diffId };
+      const request = { fd, progress, directory, diffId, whiteouts };
       try {
         extracted.resolve(await this.#deps.unpackers.call('unpack', request, wanted));
       } catch (error) {
@@ -103,18 +102,6 @@ export class Layers {
     };
     await allOrStop([unpack, (wanted) => untilAborted(stored, wanted)], signal);
     return extracted.promise;
-  }
-
-  /** The lowest layer has nobody to inherit from. */
-  async #inherit(
-    directory: string,
-    { extracted, parent }: { readonly extracted: Extracted; readonly parent: string | undefined },
-    signal: AbortSignal,
-  ): Promise<void> {
-    const paths = extracted.implicitDirectories;
-    if (parent === undefined || paths.length === 0) return;
-    const lowers = this.#deps.snapshots.directoriesOf(parent);
-    await this.#deps.unpackers.call('inherit', { directory, paths, lowers }, signal);
   }
 }
 

@@ -9,12 +9,13 @@ import { Garbage } from './garbage.ts';
 import { ImageTable } from './image-table.ts';
 import type { LayerCalls } from './layer/layer-worker.ts';
 import { Layers } from './layers.ts';
-import { OverlaySnapshotter } from './overlay.ts';
 import { Persister } from './persister.ts';
 import { PullProgressBoard } from './pull-progress-board.ts';
 import type { FetchCalls } from './registry/fetch-worker.ts';
 import { RootfsTable } from './rootfs-table.ts';
-import type { Snapshotter } from './snapshotter.ts';
+import type { SnapshotKind } from './snapshots/backend.ts';
+import { openSnapshotter } from './snapshots/open.ts';
+import type { Snapshotter } from './snapshots/snapshotter.ts';
 import { Trash } from './trash.ts';
 import { WorkerPool } from './worker/worker-pool.ts';
 
@@ -25,6 +26,7 @@ export type ImagesOptions = {
   readonly certsDirs: readonly string[];
   readonly database: Database;
   readonly log: Log;
+  readonly snapshotter?: SnapshotKind;
   /** `HTTPS_PROXY`, `NO_PROXY` and their kin. */
   readonly proxyEnvironment?: Readonly<Record<string, string>>;
   /** Threads end after so long without work. */
@@ -54,11 +56,12 @@ export type ImageParts = {
 };
 
 const defaults = {
+  snapshotter: 'overlay',
   proxyEnvironment: {},
   workerIdleMs: 10_000,
   registryIdleMs: 60_000,
   retryGraceMs: 600_000,
-};
+} as const;
 
 /** One thread waits for the network; it seldom has enough to do for a second one. */
 const maxFetchCalls = 64;
@@ -90,9 +93,15 @@ export function openParts(given: ImagesOptions): ImageParts {
     callsPerWorker: 1,
   });
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  const sync = (directory: string, signal: AbortSignal) =>
-    unpackers.call('sync', directory, signal);
-  const snapshots = new OverlaySnapshotter({ root, database, log, trash, bootId, sync });
+  const threads = unpackers;
+  const snapshots = openSnapshotter(options.snapshotter, {
+    root,
+    database,
+    log,
+    trash,
+    bootId,
+    threads,
+  });
   const table = new ImageTable(database, log);
   const rootfs = new RootfsTable(database, log);
   forgetIncomplete(table, snapshots, log);

@@ -1,5 +1,5 @@
 import type { Log } from '#log/log.ts';
-import type { Snapshotter } from './snapshotter.ts';
+import type { Snapshotter } from './snapshots/snapshotter.ts';
 
 /** By then the kernel has written most of a new image on its own, and containers have started. */
 const delayMs = 30_000;

@@ -1,6 +1,8 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { join } from 'node:path';
+import { isErrno } from '#errors/fault.ts';
+import { deleteSubvolume, isSubvolume } from '#linux/btrfs.ts';
 import { type Caller, serve } from './worker/serve.ts';
 
 /** The thread that deletes what the Trash holds. */
@@ -12,7 +14,7 @@ const calls = {
     for (const path of entriesToDepth(directory, pauseDepth)) {
       if (isGone()) return;
       try {
-        rmSync(path, { recursive: true, force: true });
+        remove(path);
       } catch (error) {
         failures.push(error);
       }
@@ -29,9 +31,20 @@ const pauseDepth = 4;
 function* entriesToDepth(directory: string, depth: number): Generator<string, void> {
   for (const entry of readdirSync(directory, { withFileTypes: true })) {
     const path = join(directory, entry.name);
-    if (entry.isDirectory() && depth > 1) yield* entriesToDepth(path, depth - 1);
+    if (entry.isDirectory() && depth > 1 && !isSubvolume(path))
+      yield* entriesToDepth(path, depth - 1);
     yield path;
   }
+}
+
+function remove(path: string): void {
+  try {
+    if (isSubvolume(path)) return deleteSubvolume(path);
+  } catch (error) {
+    // A container may have made subvolumes of its own in it: those go one by one.
+    if (!isErrno(error, 'ENOTEMPTY', 'EPERM')) throw error;
+  }
+  rmSync(path, { recursive: true, force: true });
 }
 
 // On Linux, of this thread alone.

@@ -93,7 +93,14 @@ export const llistxattr = declare<[Path, Buffer, number]>(
 export const lgetxattr = declare<[Path, Path, Buffer, number]>(
   'long lgetxattr(const char *path, const char *name, _Out_ void *value, size_t size)',
 );
+export const lremovexattr = declare<[Path, Path]>(
+  'int lremovexattr(const char *path, const char *name)',
+);
 export const umask = declare<[number]>('uint32_t umask(uint32_t mask)');
+/** For the requests that take a pointer. */
+export const ioctl = declare<[number, number, Buffer]>(
+  'int ioctl(int fd, unsigned long request, void *argument)',
+);
 export const syncfs = declare<[number]>('int syncfs(int fd)');
 export const unshare = declare<[number]>('int unshare(int flags)');
 export const setns = declare<[number, number]>('int setns(int fd, int nstype)');

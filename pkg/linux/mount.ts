@@ -14,7 +14,8 @@ import {
 
 /**
  * A filesystem that can be mounted anywhere: a plain value, in which packages that do not know each
- * other meet. `options` are those of mount(8): flags such as `nosuid`, and the filesystem's own.
+ * other meet. `options` are those of mount(8): flags such as `nosuid`, and the filesystem's own. With
+ * `bind`, the directory `source` is what appears; other flags have no effect then.
  */
 export type Mount = {
   readonly type: string;
@@ -54,6 +55,7 @@ const setFlags = new Map([
   ['noexec', MS_NOEXEC],
   ['sync', 16],
   ['dirsync', 128],
+  ['bind', MS_BIND],
   ['nosymfollow', 256],
   ['noatime', 1024],
   ['nodiratime', 2048],
@@ -66,7 +68,7 @@ const defaultFlags = new Set(['defaults', 'rw', 'suid', 'dev', 'exec', 'async'])
 /** mount(2) copies one page of options, the last byte of which is the terminating zero. */
 const maxOptionBytes = 4095;
 
-/** Mounts a filesystem on `target`. Bind mounts have a function of their own. */
+/** Mounts a filesystem on `target`. Bind mounts with options have a function of their own. */
 export function mountFilesystem({ type, source, options }: Mount, target: string): void {
   const flags = options.reduce((sum, option) => sum | (setFlags.get(option) ?? 0), 0);
   const own = options.filter((option) => !setFlags.has(option) && !defaultFlags.has(option));

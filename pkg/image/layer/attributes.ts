@@ -1,4 +1,4 @@
-import { lstatSync } from 'node:fs';
+import { type BigIntStats, lstatSync } from 'node:fs';
 import {
   check,
   fchmodat,
@@ -6,6 +6,7 @@ import {
   lastError,
   lgetxattr,
   llistxattr,
+  lremovexattr,
   lsetxattr,
   utimensat,
 } from '#linux/libc.ts';
@@ -71,9 +72,21 @@ function xattrPath(place: Place): Buffer {
   return Buffer.concat([procPath(place), Buffer.of(0)]);
 }
 
+/** Makes a directory root's, 0755, with no more attributes, so that what is made in it inherits none. */
+export function resetDirectory(place: Place): void {
+  const name = cPath(place.base);
+  check(fchownat(place.parent, name, 0, 0, 0), 'fchownat', place.base);
+  check(fchmodat(place.parent, name, 0o755, 0), 'fchmodat', place.base);
+  for (const key of xattrsOf(place).keys()) {
+    check(lremovexattr(xattrPath(place), cPath(key)), 'lremovexattr', `${place.base}, ${key}`);
+  }
+}
+
 /** The attributes that an entry has. */
-export function attributesOf(place: Place): Attributes {
-  const stat = lstatSync(procPath(place), { bigint: true });
+export function attributesOf(
+  place: Place,
+  stat: BigIntStats = lstatSync(procPath(place), { bigint: true }),
+): Attributes {
   return {
     mode: Number(stat.mode) & 0o7777,
     uid: Number(stat.uid),
@@ -85,12 +98,15 @@ export function attributesOf(place: Place): Attributes {
 
 /** The kernel's own limit on the list of names, and on each value: xattr(7). */
 const maxXattrBytes = 65_536;
+const buffer = Buffer.allocUnsafeSlow(maxXattrBytes);
+/** Those that the node gives to files by itself: labels of SELinux, properties of btrfs. */
+const nodeOwn = ['security.selinux', 'btrfs.'];
 
 function xattrsOf(place: Place): Map<string, string> {
   const path = xattrPath(place);
-  const buffer = Buffer.alloc(maxXattrBytes);
   const length = check(llistxattr(path, buffer, buffer.length), 'llistxattr', place.base);
-  const names = buffer.toString('latin1', 0, length).split('\0').filter(Boolean);
+  const listed = buffer.toString('latin1', 0, length).split('\0').filter(Boolean);
+  const names = listed.filter((name) => !nodeOwn.some((prefix) => name.startsWith(prefix)));
   return new Map(
     names.map((name) => {
       const size = lgetxattr(path, cPath(name), buffer, buffer.length);

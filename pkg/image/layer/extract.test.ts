@@ -5,7 +5,6 @@ import {
   chownSync,
   closeSync,
   existsSync,
-  linkSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -14,7 +13,6 @@ import {
   readFileSync,
   readlinkSync,
   rmSync,
-  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,6 +21,8 @@ import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterAll, beforeEach, expect, it } from 'vitest';
 import { DownloadProgress } from '#image/download-progress.ts';
 import { tarArchive, type TestEntry } from '#image/testdata/tar-archive.ts';
+import { makeSpecimens } from '#image/testdata/specimens.ts';
+import { treeOf } from '#image/testdata/tree-of.ts';
 import { WorkerPool } from '#image/worker/worker-pool.ts';
 import { attributesOf } from './attributes.ts';
 import type { Extracted } from './extract.ts';
@@ -62,7 +62,13 @@ async function unpack(archive: Buffer, pack = (tar: Buffer) => tar): Promise<Ext
   const progress = new DownloadProgress();
   progress.advanceTo(pack(archive).length);
   progress.complete();
-  const request = { fd, progress: progress.shared, directory: target, diffId: digestOf(archive) };
+  const request = {
+    fd,
+    progress: progress.shared,
+    directory: target,
+    diffId: digestOf(archive),
+    whiteouts: 'marks',
+  } as const;
   try {
     return await workers.call('unpack', request, never);
   } finally {
@@ -80,78 +86,6 @@ async function refusal(...entries: TestEntry[]): Promise<string> {
 
 function unpackEntries(...entries: TestEntry[]): Promise<Extracted> {
   return unpack(tarArchive(entries));
-}
-
-/** All that can be seen of each entry of a tree, by its path; names as latin1 text. */
-function treeOf(directory: string): Record<string, unknown> {
-  using tree = new Tree(directory);
-  const names = namesIn(directory, '').toSorted();
-  return Object.fromEntries(names.map((name) => [name, entryOf(tree, directory, name)]));
-}
-
-/** Node's own recursion follows symbolic links. */
-function namesIn(directory: string, below: string): string[] {
-  const path = Buffer.from(`${directory}/${below}`, 'latin1');
-  return readdirSync(path, { encoding: 'buffer', withFileTypes: true }).flatMap((entry) => {
-    const name = below + entry.name.toString('latin1');
-    return entry.isDirectory() ? [name, ...namesIn(directory, `${name}/`)] : [name];
-  });
-}
-
-function entryOf(tree: Tree, directory: string, name: string): unknown {
-  const path = Buffer.from(`${directory}/${name}`, 'latin1');
-  const stat = lstatSync(path);
-  const { mode, uid, gid, modified, xattrs } = attributesOf(tree.find(name));
-  return {
-    type: stat.mode & 0o170_000,
-    mode: mode.toString(8),
-    owner: `${uid}:${gid}`,
-    modified: `${modified.seconds}.${modified.nanoseconds}`,
-    xattrs: Object.fromEntries(xattrs),
-    device: stat.rdev,
-    links: stat.isDirectory() ? 0 : stat.nlink,
-    content: stat.isFile()
-      ? digestOf(readFileSync(path))
-      : stat.isSymbolicLink()
-        ? readlinkSync(path, 'latin1')
-        : '',
-  };
-}
-
-/** One of everything that a layer may hold. */
-function makeSpecimens(directory: string): void {
-  const at = (name: string) => join(directory, name);
-  mkdirSync(at('sub/empty'), { recursive: true });
-  writeFileSync(at('sub/file'), 'content');
-  writeFileSync(at('empty'), '');
-  writeFileSync(at('big'), Buffer.alloc(3_000_001, 'gantry'));
-  writeFileSync(at('setuid'), '');
-  chownSync(at('setuid'), 1000, 2000);
-  chmodSync(at('setuid'), 0o6755);
-  writeFileSync(at('capable'), '');
-  execFileSync('setcap', ['cap_net_raw=ep', at('capable')]);
-  writeFileSync(at(`sub/${'long'.repeat(60)}`), 'a name of 240 bytes');
-  mkdirSync(at(`deep/${'directory/'.repeat(30)}`), { recursive: true });
-  writeFileSync(at(`deep/${'directory/'.repeat(30)}file`), 'below a long path');
-  writeFileSync(Buffer.from(`${directory}/latin-\xff\xe9`, 'latin1'), 'not UTF-8');
-  writeFileSync(at('\u00e4\u20ac'), 'UTF-8');
-  writeFileSync(at('owned'), '');
-  chownSync(at('owned'), 3_000_000, 4_000_000);
-  linkSync(at('sub/file'), at('hard'));
-  symlinkSync('sub/file', at('soft'));
-  symlinkSync('t'.repeat(200), at('long-soft'));
-  execFileSync('touch', ['-h', '-d', '1969-12-31T23:59:58.25Z', at('soft')]);
-  linkSync(at('soft'), at('hard-soft'));
-  execFileSync('mkfifo', [at('fifo')]);
-  execFileSync('mknod', [at('char'), 'c', '5', '300']);
-  execFileSync('mknod', [at('block'), 'b', '259', '70000']);
-  mkdirSync(at('sticky'));
-  chmodSync(at('sticky'), 0o3777);
-  writeFileSync(at('old'), '');
-  execFileSync('touch', ['-d', '2001-02-03T04:05:06.123456789Z', at('old'), at('sub')]);
-  mkdirSync(at('read-only'));
-  writeFileSync(at('read-only/file'), '');
-  chmodSync(at('read-only'), 0o555);
 }
 
 it.each(['gnu', 'pax'])('unpacks an archive of the format %s as GNU tar does', async (format) => {

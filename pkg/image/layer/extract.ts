@@ -14,7 +14,9 @@ import { applyAttributes, makeOpaque } from './attributes.ts';
 import type { ByteReader } from './bytes.ts';
 import { type TarEntry, tarEntries } from './tar.ts';
 import { malformed } from './tar-header.ts';
-import { cPath, existingAt, type Place, Tree } from './tree.ts';
+import { bytesOnDisk } from './disk-usage.ts';
+import { cPath, existingAt, joinPath, type Place, splitPath, Tree } from './tree.ts';
+import type { WhiteoutFormat } from './whiteouts.ts';
 
 /** What an unpacked layer takes, and what it did not say. */
 export type Extracted = {
@@ -25,9 +27,10 @@ export type Extracted = {
    * and mode are those of the layers below. Paths are bytes, held as latin1 text.
    */
   readonly implicitDirectories: readonly string[];
+  /** What the layer takes away from those below, if that was to be listed; without an order. */
+  readonly hidden: readonly string[];
 };
 
-const fsBlockBytes = 4096;
 const whiteoutPrefix = '.wh.';
 const opaqueMarker = '.wh..wh..opq';
 const nodeTypes = { character: 0o020_000, block: 0o060_000, fifo: 0o010_000 };
@@ -36,13 +39,17 @@ const newFile =
   constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW | O_CLOEXEC;
 
 /**
- * Unpacks a layer's archive into an empty directory, as overlayfs wants to find it: whiteouts become
- * 0/0 character devices, and opaque directories get their attribute (image-spec/layer.md).
+ * Unpacks a layer's archive into an empty directory. Whiteouts are listed, or marked as overlayfs
+ * wants to find them: as 0/0 character devices, and by the attribute of opaque directories. A list has
+ * the path of whatever is hidden, also of a directory that is opaque, and so hides the earlier one.
  * The calling thread must have an empty umask. Throws with the entry's name when one is not to be
  * had; what was unpacked before stays.
  */
-export function extractLayer(reader: ByteReader, directory: string): Extracted {
-  using extraction = new Extraction(directory);
+export function extractLayer(
+  reader: ByteReader,
+  { directory, whiteouts }: { readonly directory: string; readonly whiteouts: WhiteoutFormat },
+): Extracted {
+  using extraction = new Extraction(directory, whiteouts);
   for (const entry of tarEntries(reader)) {
     try {
       extraction.add(entry, reader);
@@ -58,20 +65,24 @@ class Extraction implements Disposable {
   readonly #implicit = new Set<string>(['']);
   /** Directories get their attributes last: all that is done in them changes their times. */
   readonly #directories = new Map<string, TarEntry>();
+  readonly #hidden = new Set<string>();
+  readonly #whiteouts: WhiteoutFormat;
   #usedBytes = 0;
   #inodes = 0;
 
-  constructor(directory: string) {
+  constructor(directory: string, whiteouts: WhiteoutFormat) {
+    this.#whiteouts = whiteouts;
     this.#tree = new Tree(directory, (path) => {
       this.#implicit.add(path);
-      this.#count(fsBlockBytes);
+      this.#count(1);
     });
   }
 
   add(entry: TarEntry, reader: ByteReader): void {
     const path = cleanPath(entry.name);
-    const { directory, base } = split(path);
+    const { directory, base } = splitPath(path);
     if (base.startsWith(whiteoutPrefix)) return this.#hide(directory, base);
+    if (isMark(entry)) return this.#hide(directory, whiteoutPrefix + base);
     switch (entry.type) {
       case 'directory':
         return this.#addDirectory(path, entry);
@@ -97,6 +108,7 @@ class Extraction implements Disposable {
       usedBytes: this.#usedBytes,
       inodes: this.#inodes,
       implicitDirectories: [...this.#implicit],
+      hidden: [...this.#hidden],
     };
   }
 
@@ -104,9 +116,10 @@ class Extraction implements Disposable {
     this.#tree[Symbol.dispose]();
   }
 
+  /** A directory counts as a file of one byte. */
   #count(bytes: number): void {
     this.#inodes += 1;
-    this.#usedBytes += Math.ceil(bytes / fsBlockBytes) * fsBlockBytes;
+    this.#usedBytes += bytesOnDisk(bytes);
   }
 
   #addDirectory(path: string, entry: TarEntry): void {
@@ -121,7 +134,7 @@ class Extraction implements Disposable {
     if (existing === 'directory') return;
     const isOpaque = existing === 'whiteout';
     this.#create(path, 'mkdirat', ({ parent, base }) => mkdirat(parent, cPath(base), 0o755));
-    this.#count(fsBlockBytes);
+    this.#count(1);
     if (isOpaque) makeOpaque(this.#tree.find(path));
   }
 
@@ -187,17 +200,25 @@ class Extraction implements Disposable {
   #hide(directory: string, marker: string): void {
     if (marker === opaqueMarker) {
       // Reached as the parent of the marker, so that it is made if it is missing.
-      this.#tree.reach(join(directory, marker));
-      return makeOpaque(this.#tree.find(directory));
+      this.#tree.reach(joinPath(directory, marker));
+      if (this.#whiteouts === 'marks') makeOpaque(this.#tree.find(directory));
+      else this.#hidden.add(directory);
+      return;
     }
     // Other names of this kind are aufs's own bookkeeping.
     if (marker.startsWith(whiteoutPrefix + whiteoutPrefix)) return;
     const hidden = marker.slice(whiteoutPrefix.length);
     if (['', '.', '..'].includes(hidden)) throw malformed(`a whiteout of "${hidden}"`);
-    const place = this.#tree.reach(join(directory, hidden));
+    const path = joinPath(directory, hidden);
+    const place = this.#tree.reach(path);
+    if (this.#whiteouts === 'marks') this.#mark(place);
+    else this.#hidden.add(path);
+  }
+
+  #mark(place: Place): void {
     const made = mknodat(place.parent, cPath(place.base), nodeTypes.character, 0);
     if (made >= 0) this.#count(0);
-    else if (lastError() !== 'EEXIST') check(made, 'mknodat', hidden);
+    else if (lastError() !== 'EEXIST') check(made, 'mknodat', place.base);
     else if (existingAt(place) === 'directory') makeOpaque(place);
   }
 }
@@ -216,13 +237,9 @@ function cleanPath(name: string): string {
   return parts.join('/');
 }
 
-function split(path: string): { directory: string; base: string } {
-  const slash = path.lastIndexOf('/');
-  return { directory: path.slice(0, Math.max(slash, 0)), base: path.slice(slash + 1) };
-}
-
-function join(directory: string, base: string): string {
-  return directory === '' ? base : `${directory}/${base}`;
+/** Some tools pack the directories of overlayfs as they are. */
+function isMark({ type, device }: TarEntry): boolean {
+  return type === 'character' && device.major === 0 && device.minor === 0;
 }
 
 /** As the kernel packs it: 12 bits of major between 8 low and 12 high bits of minor. */

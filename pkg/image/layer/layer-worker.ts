@@ -5,11 +5,16 @@ import { Fault } from '#errors/fault.ts';
 import { DownloadProgress } from '#image/download-progress.ts';
 import { stageFault } from '#image/stage-fault.ts';
 import { type Caller, serve } from '#image/worker/serve.ts';
+import { cloneSubvolume, makeSubvolume } from '#linux/btrfs.ts';
 import { check, syncfs, umask, unshare } from '#linux/libc.ts';
 import { ByteReader, growingFile, type NextChunk } from './bytes.ts';
 import { decompress } from './decompress.ts';
 import { type Extracted, extractLayer } from './extract.ts';
+import { copyTree, type CopyRequest } from './copy.ts';
+import { measureTree } from './disk-usage.ts';
 import { inheritAttributes } from './inherit.ts';
+import { mergeLayer, type MergeRequest } from './merge.ts';
+import type { WhiteoutFormat } from './whiteouts.ts';
 
 /** A thread that unpacks one layer after the other. It blocks; nothing else runs in it meanwhile. */
 
@@ -21,6 +26,7 @@ export type UnpackRequest = {
   readonly directory: string;
   /** The digest that the plain archive must have. */
   readonly diffId: string;
+  readonly whiteouts: WhiteoutFormat;
 };
 
 export type InheritRequest = {
@@ -46,6 +52,11 @@ const calls = {
   },
   inherit: ({ directory, paths, lowers }: InheritRequest): void =>
     inheritAttributes(directory, paths, lowers),
+  copy: (request: CopyRequest, { isGone }: Caller): void => copyTree(request, isGone),
+  merge: (request: MergeRequest, { isGone }: Caller): void => mergeLayer(request, isGone),
+  measure: measureTree,
+  makeSubvolume,
+  cloneSubvolume: ({ source, target }: CopyRequest): void => cloneSubvolume(source, target),
   /** Has all of the filesystem of a directory on the disk. */
   sync: (directory: string): void => {
     const fd = openSync(directory, 'r');
@@ -58,12 +69,13 @@ const calls = {
 };
 export type LayerCalls = typeof calls;
 
-function unpack({ fd, progress, directory, diffId }: UnpackRequest, caller: Caller): Extracted {
+function unpack(request: UnpackRequest, caller: Caller): Extracted {
+  const { fd, progress, diffId } = request;
   const file = { fd, progress: new DownloadProgress(progress) };
   using archive = decompress(growingFile(file, compressed, caller.isGone), plain);
   const hash = createHash('sha256');
   const reader = new ByteReader(hashing(archive.next, hash));
-  const extracted = extractLayer(reader, directory);
+  const extracted = extractLayer(reader, request);
   // The digest is that of the whole stream, with the padding after the archive's end.
   while (reader.take(bufferBytes).length > 0);
   const digest = `sha256:${hash.digest('hex')}`;

@@ -27,6 +27,16 @@ export function cPath(name: string): Buffer {
   return Buffer.from(`${name}\0`, 'latin1');
 }
 
+/** The path of an entry of a directory; the root's path is empty. */
+export function joinPath(directory: string, base: string): string {
+  return directory === '' ? base : `${directory}/${base}`;
+}
+
+export function splitPath(path: string): { readonly directory: string; readonly base: string } {
+  const slash = path.lastIndexOf('/');
+  return { directory: path.slice(0, Math.max(slash, 0)), base: path.slice(slash + 1) };
+}
+
 /** A path through which the calls that know no directory descriptors reach an entry. */
 export function procPath({ parent, base }: Place): Buffer {
   return Buffer.from(`/proc/self/fd/${parent}/${base}`, 'latin1');
@@ -78,8 +88,8 @@ export class Tree implements Disposable {
 
   #place(path: string, open: (directory: string) => number): Place {
     if (path === '') return { parent: this.#root, base: '.' };
-    const slash = path.lastIndexOf('/');
-    return { parent: open(path.slice(0, Math.max(slash, 0))), base: path.slice(slash + 1) };
+    const { directory, base } = splitPath(path);
+    return { parent: open(directory), base };
   }
 
   #reachDirectory(path: string): number {

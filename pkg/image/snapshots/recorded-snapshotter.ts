@@ -1,19 +1,24 @@
 import { mkdirSync, readdirSync } from 'node:fs';
-import { chmod, mkdir } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { Fault } from '#errors/fault.ts';
+import type { WhiteoutFormat } from '#image/layer/whiteouts.ts';
+import type { Trash } from '#image/trash.ts';
 import type { Log } from '#log/log.ts';
 import type { Mount } from '#linux/mount.ts';
 import type { Database } from '#store/database.ts';
 import { RecordTable } from '#store/record-table.ts';
-import { prepareWritable } from './overlay-writable.ts';
-import type { Snapshot, Snapshotter, Usage } from './snapshotter.ts';
-import type { Trash } from './trash.ts';
+import type { Backend, SnapshotKind } from './backend.ts';
+import type { LayerThreads } from './layer-threads.ts';
+import type { Snapshotter, UnpackedLayer, Usage } from './snapshotter.ts';
+import { makeOncePerBoot } from './once-per-boot.ts';
 
 type SnapshotRecord = {
   /** The chain id. */
   readonly id: string;
   readonly parent?: string | undefined;
+  /** Absent in records of the time when there was one kind. */
+  readonly kind?: SnapshotKind;
   /** Of its directory. Short, so that the paths of many layers fit into the options of one mount. */
   readonly number: number;
   readonly usedBytes: number;
@@ -22,73 +27,74 @@ type SnapshotRecord = {
   readonly bootId?: string | undefined;
 };
 
-export type OverlayOptions = {
-  /** An absolute path, in which overlayfs sees no separators of its options: no `:`, `,` or `\`. */
+export type SnapshotterOptions = {
   readonly root: string;
   readonly database: Database;
   readonly log: Log;
   readonly trash: Trash;
   /** Changes when the machine starts: /proc/sys/kernel/random/boot_id. */
   readonly bootId: string;
-  /** syncfs(2) on the filesystem of a directory, off the main thread. */
-  readonly sync: (directory: string, signal: AbortSignal) => Promise<void>;
+  readonly threads: LayerThreads;
 };
 
 /**
- * Layers as directories that overlayfs stacks up: `snapshots/<number>/fs`, and `containers/<id>` for
- * what containers write. A directory counts only with its record; others are swept at the start.
+ * The directories of snapshots, `snapshots/<number>/fs`, and of containers, `containers/<id>`, and
+ * the records about the former. A directory counts only with its record; others are swept at the
+ * start.
  *
  * Files of layers are not synced one by one, which would take ten times as long as unpacking. So
  * after a power cut those that `persist` had not reached are thrown away, to be unpacked again.
  */
-export class OverlaySnapshotter implements Snapshotter {
-  readonly #options: OverlayOptions;
+export class RecordedSnapshotter implements Snapshotter {
+  readonly #options: SnapshotterOptions;
+  readonly #backend: Backend;
   readonly #table: RecordTable<SnapshotRecord>;
   readonly #records: Map<string, SnapshotRecord>;
+  /** The backends' work for containers ends when its threads do. */
+  readonly #never = new AbortController().signal;
   #lastNumber: number;
 
-  constructor(options: OverlayOptions) {
-    const { root, database } = options;
-    if (/[:,\\]/.test(root)) {
-      throw new Fault('invalid-argument', `root "${root}" has a colon, comma or backslash in it`);
-    }
+  constructor(options: SnapshotterOptions, backend: Backend) {
     this.#options = options;
+    this.#backend = backend;
     mkdirSync(this.#snapshots, { recursive: true, mode: 0o700 });
     mkdirSync(this.#containers, { recursive: true, mode: 0o700 });
-    mkdirSync(this.#empty, { recursive: true, mode: 0o755 });
-    this.#table = new RecordTable(database, 'image_snapshots', ['number', 'usedBytes', 'inodes']);
+    const fields = ['number', 'usedBytes', 'inodes'] as const;
+    this.#table = new RecordTable(options.database, 'image_snapshots', fields);
     this.#records = this.#load();
     this.#lastNumber = this.#sweep();
+  }
+
+  get whiteouts(): WhiteoutFormat {
+    return this.#backend.whiteouts;
   }
 
   has(chainId: string): boolean {
     return this.#records.has(chainId);
   }
 
-  async begin(): Promise<string> {
+  async begin(signal: AbortSignal): Promise<string> {
     this.#lastNumber += 1;
     const directory = this.#directory(this.#lastNumber);
-    // Not by the umask: this becomes the root directory of containers.
-    await mkdir(directory, { recursive: true });
-    await chmod(directory, 0o755);
+    await mkdir(dirname(directory), { mode: 0o700 });
+    await this.#backend.make(directory, signal);
     return directory;
   }
 
-  commit(directory: string, { chainId, parent, usage }: Snapshot): void {
+  async commit(directory: string, layer: UnpackedLayer, signal: AbortSignal): Promise<void> {
+    const { chainId, parent, extracted } = layer;
     if (parent !== undefined && !this.has(parent)) {
       throw new Fault('internal', `commit snapshot "${chainId}" before the one below it`);
     }
+    const lowers = this.#directoriesOf(parent);
+    const usage = await this.#backend.stack(directory, { extracted, lowers }, signal);
     const number = Number(basename(dirname(directory)));
     const { bootId } = this.#options;
-    this.#put({ id: chainId, parent, number, bootId, ...usage });
+    this.#put({ id: chainId, parent, kind: this.#backend.kind, number, bootId, ...usage });
   }
 
   abandon(directory: string): void {
     this.#options.trash.discard(dirname(directory));
-  }
-
-  directoriesOf(chainId: string): readonly string[] {
-    return this.#chainOf(chainId).map(({ number }) => this.#directory(number));
   }
 
   keepOnly(needed: ReadonlySet<string>): void {
@@ -108,27 +114,18 @@ export class OverlaySnapshotter implements Snapshotter {
   async persist(signal: AbortSignal): Promise<void> {
     const waiting = [...this.#records.values()].filter(({ bootId }) => bootId !== undefined);
     if (waiting.length === 0) return;
-    await this.#options.sync(this.#snapshots, signal);
+    await this.#options.threads.call('sync', this.#snapshots, signal);
     this.#options.database.transaction(() => {
       for (const { bootId: _, ...record } of waiting) if (this.has(record.id)) this.#put(record);
     });
   }
 
   async prepare(containerId: string, top: string | undefined): Promise<Mount> {
-    const lowers = top === undefined ? [this.#empty] : this.directoriesOf(top);
-    const { bootId, trash } = this.#options;
-    const lower = lowers[0] ?? this.#empty;
+    const lowers = this.#directoriesOf(top);
     const directory = join(this.#containers, containerId);
-    const { upper, work } = await prepareWritable(directory, { lower, bootId, trash });
-    const options = [
-      `lowerdir=${lowers.join(':')}`,
-      `upperdir=${upper}`,
-      `workdir=${work}`,
-      'volatile',
-      // Not to be refused when a layer below was unpacked again.
-      'index=off',
-    ];
-    return { type: 'overlay', source: 'overlay', options };
+    const prepare = () => this.#backend.prepare(directory, lowers, this.#never);
+    await makeOncePerBoot(directory, this.#options, prepare);
+    return this.#backend.mountOf(directory, lowers);
   }
 
   release(containerId: string): void {
@@ -147,11 +144,6 @@ export class OverlaySnapshotter implements Snapshotter {
     return join(this.#options.root, 'containers');
   }
 
-  /** What lies below a container whose image has no layers. */
-  get #empty(): string {
-    return join(this.#options.root, 'empty');
-  }
-
   #directory(number: number): string {
     return join(this.#snapshots, String(number), 'fs');
   }
@@ -167,20 +159,29 @@ export class OverlaySnapshotter implements Snapshotter {
     this.#options.trash.discard(join(this.#snapshots, String(number)));
   }
 
-  /** The records of a snapshot and those below it, the nearest first. */
-  #chainOf(chainId: string): SnapshotRecord[] {
-    const chain: SnapshotRecord[] = [];
-    for (let id: string | undefined = chainId; id !== undefined; id = chain.at(-1)?.parent) {
+  /** The directories of a snapshot and those below it, the nearest first. */
+  #directoriesOf(chainId: string | undefined): string[] {
+    const directories: string[] = [];
+    for (let id = chainId; id !== undefined;) {
       const record = this.#records.get(id);
       if (record === undefined) throw new Fault('not-found', `snapshot "${id}" is not there`);
-      chain.push(record);
+      directories.push(this.#directory(record.number));
+      id = record.parent;
     }
-    return chain;
+    return directories;
   }
 
   #load(): Map<string, SnapshotRecord> {
+    const { log, root } = this.#options;
     const { records, broken } = this.#table.load();
-    for (const record of broken) this.#options.log.warn(record, 'snapshot record is not readable');
+    for (const record of broken) log.warn(record, 'snapshot record is not readable');
+    for (const { kind = 'overlay' } of records) {
+      if (kind === this.#backend.kind) continue;
+      throw new Fault(
+        'failed-precondition',
+        `image.snapshotter is "${this.#backend.kind}", but "${root}" has snapshots of the kind "${kind}": go back to that one and remove all containers and images first, or use another root`,
+      );
+    }
     return new Map(records.map((record) => [record.id, record]));
   }
 

@@ -1,0 +1,26 @@
+import type { WhiteoutFormat } from '#image/layer/whiteouts.ts';
+import type { Mount } from '#linux/mount.ts';
+import type { UnpackedLayer, Usage } from './snapshotter.ts';
+
+/** The kinds of snapshotters, by their names in the configuration. */
+export const snapshotKinds = ['overlay', 'native', 'btrfs'] as const;
+export type SnapshotKind = (typeof snapshotKinds)[number];
+
+/**
+ * What the kinds of snapshotters do differently; RecordedSnapshotter does the rest. `lowers` are
+ * directories of snapshots, the nearest first.
+ */
+export type Backend = {
+  readonly kind: SnapshotKind;
+  readonly whiteouts: WhiteoutFormat;
+  /** Makes an empty directory, root's, 0755, in one that is there. */
+  make(directory: string, signal: AbortSignal): Promise<void>;
+  /** Makes what a layer was unpacked into its snapshot's directory; returns what it takes. */
+  stack(directory: string, on: Stacked, signal: AbortSignal): Promise<Usage>;
+  /** Fills a container's empty directory. */
+  prepare(directory: string, lowers: readonly string[], signal: AbortSignal): Promise<void>;
+  /** What to mount as the root of the container whose directory was prepared. */
+  mountOf(directory: string, lowers: readonly string[]): Promise<Mount>;
+};
+
+export type Stacked = Pick<UnpackedLayer, 'extracted'> & { readonly lowers: readonly string[] };
