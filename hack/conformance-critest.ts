@@ -3,6 +3,7 @@ import { execa } from 'execa';
 import { mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { unmountBelow } from '#harness/leftovers.ts';
 import type { Place } from '#harness/place.ts';
 import type { Spec } from './conformance-ratchet.ts';
 
@@ -15,6 +16,8 @@ export type CritestOptions = {
   /** Regular expressions over the names of specs. */
   readonly focus?: string;
   readonly skip: readonly string[];
+  /** Ends the run. */
+  readonly signal: AbortSignal;
 };
 
 /** The part of ginkgo's JSON report that counts. */
@@ -30,14 +33,14 @@ type Report = readonly {
 }[];
 
 const program = fileURLToPath(new URL('../.tools/bin/critest', import.meta.url));
-/** A run takes some two minutes; one that hangs must not hang for ever. */
+/** A run takes some twenty seconds; one that hangs must not hang for ever. */
 const timeoutMs = 20 * 60_000;
 
 /** Runs critest on the daemon of `place` and returns the specs that it chose. Its files go to `folder`. */
 export async function runCritest(
   place: Place,
   folder: string,
-  { parallel, focus, skip }: CritestOptions,
+  { parallel, focus, skip, signal }: CritestOptions,
 ): Promise<Spec[]> {
   // ginkgo runs what has this ending without building it, and writes its reports beside it.
   const suite = './critest.test';
@@ -64,8 +67,14 @@ export async function runCritest(
     stderr: log,
     env: { TMPDIR: temporary },
     timeout: timeoutMs,
+    cancelSignal: signal,
+    // It would end this program on Ctrl-C, before anything is taken down.
+    cleanup: false,
     reject: false,
   });
+  // A spec that fails leaves its mounts.
+  await unmountBelow(temporary);
+  signal.throwIfAborted();
   if (timedOut) throw new Error(`critest took more than ${timeoutMs / 60_000} minutes`);
   return readReport(folder);
 }

@@ -7,6 +7,7 @@ import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { startDaemon, type Daemon } from '#harness/daemon.ts';
+import { untilInterrupted } from '#harness/interruption.ts';
 import { leftovers } from '#harness/leftovers.ts';
 import { startRegistry } from '#harness/registry.ts';
 import { type CritestOptions, reportNames, runCritest } from './conformance-critest.ts';
@@ -24,6 +25,7 @@ const { values: options } = parseArgs({
   },
 });
 
+const interrupted = untilInterrupted();
 const ratchetFile = fileURLToPath(new URL('../test/conformance/ratchet.json', import.meta.url));
 const ratchet: Ratchet = JSON.parse(readFileSync(ratchetFile, 'utf8'));
 
@@ -60,6 +62,7 @@ function critestOptions(): CritestOptions {
   return {
     parallel: Number(options.parallel),
     skip: [...options.skip, ...excluded],
+    signal: interrupted,
     ...(options.focus === undefined ? {} : { focus: options.focus }),
   };
 }
@@ -103,7 +106,12 @@ function update(verdict: Verdict): void {
   execFileSync('oxfmt', [ratchetFile]);
 }
 
-const verdict = judge(ratchet, await conformance());
-show(verdict);
-if (options.update) update(verdict);
-process.exitCode = verdict.broken.length === 0 ? 0 : 1;
+try {
+  const verdict = judge(ratchet, await conformance());
+  show(verdict);
+  if (options.update) update(verdict);
+  process.exitCode = verdict.broken.length === 0 ? 0 : 1;
+} catch (error) {
+  console.error(`conformance: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+}

@@ -14,7 +14,7 @@ const run = promisify(execFile);
  */
 export function podLeftovers(place: Place): string[] {
   return [
-    ...mounts(place).map((target) => `mount ${target}`),
+    ...mountsBelow(place.directory).map((target) => `mount ${target}`),
     ...ports(place).map((name) => `link ${name}`),
     ...cgroups(place).map((path) => `cgroup ${path}`),
     ...processes(place).map(({ pid, command }) => `process ${pid}: ${command}`),
@@ -40,13 +40,18 @@ export async function sweep(place: Place): Promise<void> {
     for (const { pid } of found) kill(pid);
     return found.length === 0;
   });
-  // The last mount is on top of the earlier ones.
-  for (const target of mounts(place).toReversed()) await run('umount', ['-l', target]);
+  await unmountBelow(place.directory);
   for (const table of await nftTables(place)) await run('nft', ['delete', ...table.split(' ')]);
   for (const name of [...ports(place), ...bridge(place)]) {
     await run('ip', ['link', 'delete', name]).catch(goneAlready);
   }
   for (const path of [...cgroupRoots(place), ...cgroups(place)].toReversed()) removeCgroup(path);
+}
+
+/** Takes away every mount under `directory`, also one that is in use. */
+export async function unmountBelow(directory: string): Promise<void> {
+  // The last mount is on top of the earlier ones.
+  for (const target of mountsBelow(directory).toReversed()) await run('umount', ['-l', target]);
 }
 
 function goneAlready(): void {
@@ -69,12 +74,12 @@ function removeCgroup(path: string): void {
   }
 }
 
-/** Mount points under the folder of `place` (proc_pid_mountinfo(5)), in order of mounting. */
-function mounts(place: Place): string[] {
+/** Mount points under `directory` (proc_pid_mountinfo(5)), in order of mounting. */
+function mountsBelow(directory: string): string[] {
   return readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
     .map((line) => line.split(' ')[4] ?? '')
-    .filter((target) => target.startsWith(`${place.directory}/`));
+    .filter((target) => target.startsWith(`${directory}/`));
 }
 
 /** The links on the bridge of `place`. */
