@@ -32,7 +32,11 @@ it('takes flags over the file over the defaults', () => {
 });
 
 it('listens in the state directory unless told otherwise', () => {
-  expect(loadConfig(write(''), { state: '/run/other' }).listen).toBe('/run/other/gantry.sock');
+  expect(loadConfig(write(''), { state: '/run/other' })).toMatchObject({
+    listen: '/run/other/gantry.sock',
+    admin_listen: '/run/other/admin.sock',
+  });
+  expect(loadConfig(write('admin_listen = "/run/a.sock"'), {}).admin_listen).toBe('/run/a.sock');
 });
 
 it.each([

@@ -27,6 +27,7 @@ const configSchema = v.strictObject({
   root: v.optional(absolute, '/var/lib/gantry'),
   state: v.optional(absolute, '/run/gantry'),
   listen: v.optional(absolute),
+  admin_listen: v.optional(absolute),
   log_level: v.optional(v.picklist(logLevels), 'info'),
   cgroup_parent: v.optional(cgroup, '/gantry'),
   image: v.optional(
@@ -66,7 +67,10 @@ const configSchema = v.strictObject({
 });
 
 /** Everything that is in force, checked. */
-export type Config = v.InferOutput<typeof configSchema> & { readonly listen: string };
+export type Config = v.InferOutput<typeof configSchema> & {
+  readonly listen: string;
+  readonly admin_listen: string;
+};
 
 /** What the command line may set; it wins over the file. */
 export type Flags = Partial<Pick<Config, 'root' | 'state' | 'listen' | 'log_level'>>;
@@ -92,7 +96,11 @@ export function loadConfig(file: string | undefined, flags: Flags): Config {
       `configuration: runtime.default_handler: "${config.runtime.default_handler}" is none of runtime.handlers (${known})`,
     );
   }
-  return { ...config, listen: config.listen ?? join(config.state, 'gantry.sock') };
+  return {
+    ...config,
+    listen: config.listen ?? join(config.state, 'gantry.sock'),
+    admin_listen: config.admin_listen ?? join(config.state, 'admin.sock'),
+  };
 }
 
 function readToml(file: string | undefined): object {

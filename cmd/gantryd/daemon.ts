@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { openCgroupfs } from 'cgroupfs-ts';
+import { serveAdmin } from '#admin/server.ts';
 import { Fault } from '#errors/fault.ts';
 import { openImages } from '#image/images.ts';
 import { boundingSet } from '#linux/capabilities.ts';
@@ -48,6 +49,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   await using opened = new AsyncDisposableStack();
   claimFolders(config, opened);
   const parts = await openParts(options, opened);
+  const admin = await serveAdmin({ log, images: parts.images }, config.admin_listen);
+  opened.defer(() => admin.close(stopGraceMs));
   const server = await serveCri({ log, version, config, ...parts }, config.listen);
   opened.defer(() => server.close(stopGraceMs));
   opened.use(keepMemorySmall());

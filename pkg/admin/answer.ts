@@ -1,0 +1,54 @@
+import { randomBytes } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Fault } from '#errors/fault.ts';
+import { withRequest } from '#log/log.ts';
+import type { AdminDeps } from './deps.ts';
+import { sendJson } from './exchange.ts';
+import { hasLines, jsonLines } from './json-lines.ts';
+import { routes } from './routes.ts';
+import { toHttpError } from './status.ts';
+
+type Incoming = { readonly request: IncomingMessage; readonly response: ServerResponse };
+
+/** Answers one request: a request id, cancellation in, the answer or its error and one log line out. */
+export async function answer(
+  { log, ...deps }: AdminDeps,
+  { request, response }: Incoming,
+  closing: AbortSignal,
+): Promise<void> {
+  const gone = new AbortController();
+  response.on('close', () => gone.abort());
+  const signal = AbortSignal.any([gone.signal, closing]);
+  const startedAt = performance.now();
+  const [path = '', query] = (request.url ?? '').split('?');
+  const rpc = `${request.method} ${path}`;
+  const requestId = randomBytes(6).toString('hex');
+  const fields = () => ({ durationMs: Math.round((performance.now() - startedAt) * 100) / 100 });
+  await withRequest({ requestId, rpc }, async () => {
+    try {
+      const exchange = { request, response, query: new URLSearchParams(query), signal };
+      await routeOf(rpc)({ log, ...deps }, exchange);
+      log[request.method === 'GET' ? 'debug' : 'info'](fields(), 'done');
+    } catch (error) {
+      const { code, message } = toHttpError(error).error;
+      const isExpected = signal.aborted || code === 'not-found';
+      log[isExpected ? 'debug' : 'error']({ ...fields(), code }, message);
+      refuse(response, error);
+    }
+  });
+}
+
+function routeOf(rpc: string) {
+  const route = Object.hasOwn(routes, rpc) ? routes[rpc] : undefined;
+  if (route !== undefined) return route;
+  const known = Object.keys(routes).join(', ');
+  throw new Fault('not-found', `there is no "${rpc}"; there is ${known}`);
+}
+
+/** An archive that has begun cannot end in words: the connection breaks off, so that it is noticed. */
+function refuse(response: ServerResponse, thrown: unknown): void {
+  const { status, error } = toHttpError(thrown);
+  if (!response.headersSent) sendJson(response, status, { error });
+  else if (hasLines(response)) jsonLines(response).end({ error });
+  else response.destroy();
+}

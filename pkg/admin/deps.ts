@@ -1,0 +1,5 @@
+import type { Images } from '#image/images.ts';
+import type { Log } from '#log/log.ts';
+
+/** What the endpoint works with. */
+export type AdminDeps = { readonly log: Log; readonly images: Images };
