@@ -1,13 +1,16 @@
+import type { Descriptor } from '#api/oci/image.ts';
 import { faultCode } from '#errors/fault.ts';
 import { allOrStop } from './all-or-stop.ts';
 import type { BlobSource, Downloads } from './downloads.ts';
 import { Joined } from './joined.ts';
+import { tooLarge } from './layer/bytes.ts';
 import type { LayerCalls } from './layer/layer-worker.ts';
 import type { Extracted } from './layer/extract.ts';
 import type { Limit } from './limit.ts';
 import type { RegistryAccess } from './registry/fetch-worker.ts';
 import type { PlannedLayer } from './registry/resolve.ts';
 import type { Snapshotter } from './snapshots/snapshotter.ts';
+import { stageFault } from './stage-fault.ts';
 import { untilAborted } from './until-aborted.ts';
 import type { WorkerPool } from './worker/worker-pool.ts';
 
@@ -15,6 +18,7 @@ export type LayersDeps = {
   readonly downloads: Downloads;
   readonly snapshots: Snapshotter;
   readonly unpackers: WorkerPool<LayerCalls>;
+  readonly maxLayerBytes: number;
 };
 
 /** The layers of one image, the lowest first, and how many may be worked on at a time. */
@@ -39,6 +43,7 @@ export class Layers {
 
   /** Has the blobs and the snapshots of all layers when it resolves. */
   async ensure(stack: LayerStack, signal: AbortSignal): Promise<void> {
+    for (const { blob } of stack.layers) this.#checkSize(blob);
     const jobs = stack.layers.map(
       (_, index) => (wanted: AbortSignal) => this.#ensureLayer(stack, index, wanted),
     );
@@ -48,6 +53,12 @@ export class Layers {
   /** Ends all work; resolves when nothing is written any more. */
   close(): Promise<void> {
     return this.#running.close();
+  }
+
+  #checkSize({ digest, size }: Descriptor): void {
+    const { maxLayerBytes } = this.#deps;
+    if (size <= maxLayerBytes) return;
+    throw stageFault(`layer "${digest}"`, tooLarge(maxLayerBytes));
   }
 
   async #ensureLayer(stack: LayerStack, index: number, signal: AbortSignal): Promise<void> {
@@ -91,7 +102,8 @@ export class Layers {
     const extracted = Promise.withResolvers<Extracted>();
     const unpack = async (wanted: AbortSignal): Promise<void> => {
       using _slot = await stack.unpacking.hold();
-      const request = { fd, progress, directory, diffId, whiteouts };
+      const { maxLayerBytes: maxBytes } = this.#deps;
+      const request = { fd, progress, directory, diffId, whiteouts, maxBytes };
       try {
         extracted.resolve(await this.#deps.unpackers.call('unpack', request, wanted));
       } catch (error) {

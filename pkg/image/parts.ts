@@ -12,6 +12,7 @@ import { Layers } from './layers.ts';
 import { Persister } from './persister.ts';
 import { PullProgressBoard } from './pull-progress-board.ts';
 import type { FetchCalls } from './registry/fetch-worker.ts';
+import { type Patience, usualPatience } from './registry/patience.ts';
 import { RootfsTable } from './rootfs-table.ts';
 import type { SnapshotKind } from './snapshots/backend.ts';
 import { openSnapshotter } from './snapshots/open.ts';
@@ -24,15 +25,23 @@ export type ImagesOptions = {
   readonly root: string;
   /** Where registries are configured, as for containerd: `<dir>/<host>/hosts.toml`. */
   readonly certsDirs: readonly string[];
+  /** Files with credentials of the node, in the form of Docker's config.json; some may be missing. */
+  readonly authFiles?: readonly string[];
   readonly database: Database;
   readonly log: Log;
   readonly snapshotter?: SnapshotKind;
+  /** A layer that is larger, packed or unpacked, is refused. */
+  readonly maxLayerBytes?: number;
+  /** Names of images that are not to be removed to make room; `*` stands for any characters. */
+  readonly pinned?: readonly string[];
   /** `HTTPS_PROXY`, `NO_PROXY` and their kin. */
   readonly proxyEnvironment?: Readonly<Record<string, string>>;
   /** Threads end after so long without work. */
   readonly workerIdleMs?: number;
-  /** A registry that sends nothing for so long is given up. */
+  /** A registry that sends next to nothing for so long is given up. */
   readonly registryIdleMs?: number;
+  /** How often a registry in trouble is asked again. */
+  readonly registryPatience?: Patience;
   /** How long what a failed pull has brought is kept for the next try. */
   readonly retryGraceMs?: number;
 };
@@ -56,7 +65,11 @@ export type ImageParts = {
 };
 
 const defaults = {
+  authFiles: [],
   snapshotter: 'overlay',
+  registryPatience: usualPatience,
+  maxLayerBytes: 64 * 2 ** 30,
+  pinned: [],
   proxyEnvironment: {},
   workerIdleMs: 10_000,
   registryIdleMs: 60_000,
@@ -71,7 +84,7 @@ const maxUnpackers = 8;
 /** Opens all parts, and moves what an interrupted daemon left behind out of the way. */
 export function openParts(given: ImagesOptions): ImageParts {
   const options = { ...defaults, ...given };
-  const { root, database, log, workerIdleMs } = options;
+  const { root, database, log, workerIdleMs, maxLayerBytes } = options;
   const trash = new Trash(join(root, 'trash'), { log, workerIdleMs });
   const content = new ContentStore(join(root, 'content'), trash);
   const fetchers = new WorkerPool<FetchCalls>({
@@ -110,7 +123,7 @@ export function openParts(given: ImagesOptions): ImageParts {
   garbage.collect();
   snapshots.keepOnlyContainers(new Set(rootfs.owners()));
   const downloads = new Downloads(content, fetchers);
-  const layers = new Layers({ downloads, snapshots, unpackers });
+  const layers = new Layers({ downloads, snapshots, unpackers, maxLayerBytes });
   const progress = new PullProgressBoard({ content, snapshots, downloads });
   const persister = new Persister(snapshots, log);
   const stores = { table, rootfs, content, snapshots, garbage, trash, persister };

@@ -39,7 +39,8 @@ export function applyAttributes(
   if (uid !== 0 || gid !== 0) {
     check(fchownat(parent, name, uid, gid, AT_SYMLINK_NOFOLLOW), 'fchownat', base);
   }
-  if (hasMode) check(fchmodat(parent, name, mode, 0), 'fchmodat', base);
+  // Never through a symbolic link, which may point to anything of the node's.
+  if (hasMode) check(fchmodat(parent, name, mode, AT_SYMLINK_NOFOLLOW), 'fchmodat', base);
   for (const [key, value] of attributes.xattrs) setXattr(place, key, value);
   const { seconds, nanoseconds } = attributes.modified;
   const times = new BigInt64Array([seconds, nanoseconds, seconds, nanoseconds]);
@@ -75,8 +76,8 @@ function xattrPath(place: Place): Buffer {
 /** Makes a directory root's, 0755, with no more attributes, so that what is made in it inherits none. */
 export function resetDirectory(place: Place): void {
   const name = cPath(place.base);
-  check(fchownat(place.parent, name, 0, 0, 0), 'fchownat', place.base);
-  check(fchmodat(place.parent, name, 0o755, 0), 'fchmodat', place.base);
+  check(fchownat(place.parent, name, 0, 0, AT_SYMLINK_NOFOLLOW), 'fchownat', place.base);
+  check(fchmodat(place.parent, name, 0o755, AT_SYMLINK_NOFOLLOW), 'fchmodat', place.base);
   for (const key of xattrsOf(place).keys()) {
     check(lremovexattr(xattrPath(place), cPath(key)), 'lremovexattr', `${place.base}, ${key}`);
   }

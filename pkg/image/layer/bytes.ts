@@ -22,6 +22,24 @@ export function growingFile(
   };
 }
 
+/** The same stream, unless it is longer than that: what is unpacked may be a thousand times what came. */
+export function atMost(next: NextChunk, maxBytes: number): NextChunk {
+  let bytes = 0;
+  return () => {
+    const chunk = next();
+    bytes += chunk.length;
+    if (bytes > maxBytes) throw tooLarge(maxBytes);
+    return chunk;
+  };
+}
+
+export function tooLarge(maxBytes: number): Fault {
+  return new Fault(
+    'failed-precondition',
+    `it has more than ${maxBytes} bytes, the most that is allowed`,
+  );
+}
+
 /** Cuts a stream into the pieces that a parser asks for, without copying where it can. */
 export class ByteReader {
   readonly #next: NextChunk;

@@ -11,7 +11,7 @@ import {
   symlinkat,
 } from '#linux/libc.ts';
 import { applyAttributes, makeOpaque } from './attributes.ts';
-import type { ByteReader } from './bytes.ts';
+import { type ByteReader, tooLarge } from './bytes.ts';
 import { type TarEntry, tarEntries } from './tar.ts';
 import { malformed } from './tar-header.ts';
 import { bytesOnDisk } from './disk-usage.ts';
@@ -31,6 +31,12 @@ export type Extracted = {
   readonly hidden: readonly string[];
 };
 
+export type ExtractOptions = {
+  readonly directory: string;
+  readonly whiteouts: WhiteoutFormat;
+  readonly maxBytes: number;
+};
+
 const whiteoutPrefix = '.wh.';
 const opaqueMarker = '.wh..wh..opq';
 const nodeTypes = { character: 0o020_000, block: 0o060_000, fifo: 0o010_000 };
@@ -47,11 +53,13 @@ const newFile =
  */
 export function extractLayer(
   reader: ByteReader,
-  { directory, whiteouts }: { readonly directory: string; readonly whiteouts: WhiteoutFormat },
+  { directory, whiteouts, maxBytes }: ExtractOptions,
 ): Extracted {
   using extraction = new Extraction(directory, whiteouts);
   for (const entry of tarEntries(reader)) {
     try {
+      // Said at once, not when as much has been written.
+      if (entry.sizeBytes > maxBytes) throw tooLarge(maxBytes);
       extraction.add(entry, reader);
     } catch (cause) {
       throw stageFault(`extract "${Buffer.from(entry.name, 'latin1').toString()}"`, cause);
@@ -102,7 +110,9 @@ class Extraction implements Disposable {
   /** To be called once, after the last entry. */
   finish(): Extracted {
     for (const [path, entry] of this.#directories) {
-      applyAttributes(this.#tree.find(path), entry, { hasMode: true });
+      const place = this.#tree.find(path);
+      // By way of a link to a directory above it, something else may have taken its place.
+      if (existingAt(place) === 'directory') applyAttributes(place, entry, { hasMode: true });
     }
     return {
       usedBytes: this.#usedBytes,

@@ -7,7 +7,7 @@ import { stageFault } from '#image/stage-fault.ts';
 import { type Caller, serve } from '#image/worker/serve.ts';
 import { cloneSubvolume, makeSubvolume } from '#linux/btrfs.ts';
 import { check, syncfs, umask, unshare } from '#linux/libc.ts';
-import { ByteReader, growingFile, type NextChunk } from './bytes.ts';
+import { atMost, ByteReader, growingFile, type NextChunk } from './bytes.ts';
 import { decompress } from './decompress.ts';
 import { type Extracted, extractLayer } from './extract.ts';
 import { copyTree, type CopyRequest } from './copy.ts';
@@ -27,6 +27,8 @@ export type UnpackRequest = {
   /** The digest that the plain archive must have. */
   readonly diffId: string;
   readonly whiteouts: WhiteoutFormat;
+  /** A plain archive that is larger is refused. */
+  readonly maxBytes: number;
 };
 
 export type InheritRequest = {
@@ -70,11 +72,11 @@ const calls = {
 export type LayerCalls = typeof calls;
 
 function unpack(request: UnpackRequest, caller: Caller): Extracted {
-  const { fd, progress, diffId } = request;
+  const { fd, progress, diffId, maxBytes } = request;
   const file = { fd, progress: new DownloadProgress(progress) };
   using archive = decompress(growingFile(file, compressed, caller.isGone), plain);
   const hash = createHash('sha256');
-  const reader = new ByteReader(hashing(archive.next, hash));
+  const reader = new ByteReader(hashing(atMost(archive.next, maxBytes), hash));
   const extracted = extractLayer(reader, request);
   // The digest is that of the whole stream, with the padding after the archive's end.
   while (reader.take(bufferBytes).length > 0);

@@ -21,6 +21,8 @@ export type ImagePlan = {
 export type PlannedLayer = { readonly blob: Descriptor; readonly diffId: string };
 
 const maxIndexDepth = 3;
+/** What overlayfs can stack (OVL_MAX_STACK); real images have not half as many. */
+const maxLayers = 500;
 
 /** Finds out what the image that a reference names consists of, for this architecture. */
 export async function resolveImage(
@@ -70,6 +72,10 @@ function wrongPlatform(architecture: string, offered: readonly string[]): Fault 
 }
 
 function layersOf({ layers }: Manifest, { rootfs }: ImageConfigFile): PlannedLayer[] {
+  if (layers.length > maxLayers) {
+    const sentence = `the image has ${layers.length} layers, and overlayfs takes ${maxLayers}`;
+    throw new Fault('failed-precondition', sentence);
+  }
   const diffIds = rootfs.diff_ids;
   if (layers.length !== diffIds.length) {
     const counts = `${layers.length} layers, and ${diffIds.length} in its configuration`;

@@ -13,6 +13,8 @@ export type TestImage = {
 export type TestLayer = {
   readonly entries: readonly TestEntry[];
   readonly compression?: 'gzip' | 'zstd' | 'none';
+  /** How many zeros follow the archive. */
+  readonly paddingBytes?: number;
 };
 
 export function digestOf(bytes: Uint8Array): string {
@@ -38,7 +40,9 @@ const packers = {
 
 /** An OCI image of these layers, the lowest first; `config` is merged into its configuration. */
 export function buildImage(layers: readonly TestLayer[], config: object = {}): TestImage {
-  const tars = layers.map(({ entries }) => tarArchive(entries));
+  const tars = layers.map(({ entries, paddingBytes = 0 }) =>
+    Buffer.concat([tarArchive(entries), Buffer.alloc(paddingBytes)]),
+  );
   const blobs = tars.map((tar, n) => packers[layers[n]?.compression ?? 'gzip'](tar));
   const configBlob = blobOf('application/vnd.oci.image.config.v1+json', {
     architecture: 'amd64',

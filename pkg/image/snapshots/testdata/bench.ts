@@ -5,6 +5,7 @@ import {
   mkdtempSync,
   openSync,
   readdirSync,
+  readFileSync,
   rmdirSync,
   rmSync,
   writeFileSync,
@@ -18,6 +19,8 @@ import type { LayerCalls } from '#image/layer/layer-worker.ts';
 import type { SnapshotKind } from '#image/snapshots/backend.ts';
 import { openSnapshotter } from '#image/snapshots/open.ts';
 import type { Snapshotter } from '#image/snapshots/snapshotter.ts';
+import { tarArchive, type TestEntry } from '#image/testdata/tar-archive.ts';
+import { treeOf } from '#image/testdata/tree-of.ts';
 import { Trash } from '#image/trash.ts';
 import { WorkerPool } from '#image/worker/worker-pool.ts';
 import { mountFilesystem, unmount } from '#linux/mount.ts';
@@ -28,84 +31,124 @@ import type { Disk } from './disks.ts';
 const never = new AbortController().signal;
 const log = createLog('error');
 
-/** Snapshotters of one kind in one root, as one daemon after the other opens them. */
-export type Bench = AsyncDisposable & {
-  readonly root: string;
-  /** The calls that the snapshotters made to threads, by their names. */
-  readonly calls: string[];
-  /** As the daemon opens it in the given boot of the machine. */
-  open(options?: { readonly bootId?: string; readonly kind?: SnapshotKind }): Snapshotter;
-  /** Unpacks a layer, as a pull does, into the directory that it returns. */
-  unpack(snapshots: Snapshotter, archive: Buffer): Promise<Unpacked>;
-  /** Unpacks and commits a layer. */
-  add(snapshots: Snapshotter, layer: TestLayer): Promise<void>;
-  /** Resolves when what was thrown away is gone from the disk. */
-  emptied(): Promise<void>;
-};
-
-export type Unpacked = { readonly directory: string; readonly extracted: Extracted };
-
 export type TestLayer = {
   readonly chainId: string;
   readonly parent?: string | undefined;
   readonly archive: Buffer;
 };
 
-export function openBench(kind: SnapshotKind, disk: Disk): Bench {
-  const root = join(disk.path, 'root');
-  mkdirSync(root);
-  const database = openDatabase(':memory:');
-  const trash = new Trash(join(root, 'trash'), { log, workerIdleMs: 60_000 });
-  const pool = new WorkerPool<LayerCalls>({
+/** One root, in which a snapshotter is open; and what a pull and a runtime do with it. */
+export class Bench implements AsyncDisposable {
+  readonly kind: SnapshotKind;
+  readonly root: string;
+  /** Outside of the root. */
+  readonly scratch: string;
+  /** The calls that snapshotters made to threads, by their names. */
+  readonly calls: string[] = [];
+  snapshots: Snapshotter;
+  readonly #disk: Disk;
+  readonly #database = openDatabase(':memory:');
+  readonly #trash: Trash;
+  readonly #threads = new WorkerPool<LayerCalls>({
     script: new URL('../../layer/layer-worker.ts', import.meta.url),
     maxWorkers: 2,
     callsPerWorker: 1,
     idleMs: 60_000,
   });
-  const calls: string[] = [];
-  const call: typeof pool.call = (name, argument, signal) => {
-    calls.push(name);
-    return pool.call(name, argument, signal);
-  };
-  const unpack = async (snapshots: Snapshotter, archive: Buffer): Promise<Unpacked> => {
-    const directory = await snapshots.begin(never);
-    using layer = openLayer(join(disk.path, 'layer.tar'), archive);
-    const request = { ...layer.request, directory, whiteouts: snapshots.whiteouts };
-    return { directory, extracted: await pool.call('unpack', request, never) };
-  };
-  return {
-    root,
-    calls,
-    unpack,
-    add: async (snapshots, { chainId, parent, archive }) => {
-      const { directory, extracted } = await unpack(snapshots, archive);
-      await snapshots.commit(directory, { chainId, parent, extracted }, never);
-    },
-    emptied: () => vi.waitFor(() => expect(readdirSync(join(root, 'trash'))).toEqual([])),
-    open: ({ bootId = 'first boot', kind: given = kind } = {}) =>
-      openSnapshotter(given, { root, database, log, trash, bootId, threads: { call } }),
-    [Symbol.asyncDispose]: async () => {
-      await Promise.all([pool.close(), trash.close()]);
-      database.close();
-      disk[Symbol.dispose]();
-    },
-  };
+
+  constructor(kind: SnapshotKind, disk: Disk) {
+    this.kind = kind;
+    this.#disk = disk;
+    this.root = join(disk.path, 'root');
+    this.scratch = join(disk.path, 'scratch');
+    for (const each of [this.root, this.scratch]) mkdirSync(each);
+    this.#trash = new Trash(join(this.root, 'trash'), { log, workerIdleMs: 60_000 });
+    this.snapshots = this.open(kind);
+  }
+
+  /** Opens the root as the daemon does in the given boot of the machine. */
+  open(kind: SnapshotKind, bootId = 'first boot'): Snapshotter {
+    const call: typeof this.#threads.call = (name, argument, signal) => {
+      this.calls.push(name);
+      return this.#threads.call(name, argument, signal);
+    };
+    const options = { root: this.root, database: this.#database, log, trash: this.#trash, bootId };
+    return openSnapshotter(kind, { ...options, threads: { call } });
+  }
+
+  restartDaemon(): void {
+    this.snapshots = this.open(this.kind);
+  }
+
+  restartMachine(): void {
+    this.snapshots = this.open(this.kind, 'second boot');
+  }
+
+  /** Unpacks a layer, as a pull does. */
+  async unpack(archive: Buffer): Promise<{ directory: string; extracted: Extracted }> {
+    const directory = await this.snapshots.begin(never);
+    using layer = openLayer(join(this.scratch, 'layer.tar'), archive);
+    const request = { ...layer.request, directory, whiteouts: this.snapshots.whiteouts };
+    return { directory, extracted: await this.#threads.call('unpack', request, never) };
+  }
+
+  /** Unpacks and commits a layer. */
+  async add({ archive, chainId, parent }: TestLayer): Promise<void> {
+    const { directory, extracted } = await this.unpack(archive);
+    await this.snapshots.commit(directory, { chainId, parent, extracted }, never);
+  }
+
+  /** Adds layers on each other, the lowest first, as `<name>-<n>`; returns the last chain id. */
+  async stack(name: string, ...layers: readonly (readonly TestEntry[])[]): Promise<string> {
+    for (const [n, entries] of layers.entries()) {
+      const parent = n === 0 ? undefined : `${name}-${n - 1}`;
+      await this.add({ chainId: `${name}-${n}`, parent, archive: tarArchive(entries) });
+    }
+    return `${name}-${layers.length - 1}`;
+  }
+
+  /** Makes the root of a container, or finds it, and gives what `look` finds where it is mounted. */
+  async inContainer<Found>(
+    container: { readonly id: string; readonly top: string | undefined },
+    look: (root: string) => Found,
+  ): Promise<Found> {
+    const root = mkdtempSync(join(tmpdir(), 'gantry-container-'));
+    try {
+      mountFilesystem(await this.snapshots.prepare(container.id, container.top), root);
+      return look(root);
+    } finally {
+      unmount(root);
+      rmdirSync(root);
+    }
+  }
+
+  /** What a new container sees; see contentsOf. */
+  async seen(top: string | undefined): Promise<Record<string, string>> {
+    const found = await this.inContainer({ id: 'looks', top }, contentsOf);
+    this.snapshots.release('looks');
+    return found;
+  }
+
+  /** Resolves when what was thrown away is gone from the disk. */
+  async emptied(): Promise<void> {
+    await vi.waitFor(() => expect(readdirSync(join(this.root, 'trash'))).toEqual([]));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([this.#threads.close(), this.#trash.close()]);
+    this.#database.close();
+    this.#disk[Symbol.dispose]();
+  }
 }
 
-/** Makes the root of a container, and gives what `look` finds where it is mounted. */
-export async function inContainer<Found>(
-  snapshots: Snapshotter,
-  { id, top }: { readonly id: string; readonly top: string | undefined },
-  look: (root: string) => Found,
-): Promise<Found> {
-  const root = mkdtempSync(join(tmpdir(), 'gantry-container-'));
-  try {
-    mountFilesystem(await snapshots.prepare(id, top), root);
-    return look(root);
-  } finally {
-    unmount(root);
-    rmdirSync(root);
-  }
+/** The content of each file by its path; of a directory `/`, of a symbolic link `-> <target>`. */
+export function contentsOf(root: string): Record<string, string> {
+  const contents = Object.entries(treeOf(root)).map(([path, { type, content }]) => {
+    if (type === 0o040_000) return [path, '/'];
+    if (type === 0o120_000) return [path, `-> ${content}`];
+    return [path, readFileSync(join(root, path), 'utf8')];
+  });
+  return Object.fromEntries(contents);
 }
 
 /** A layer that has arrived. */
