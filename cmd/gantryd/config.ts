@@ -33,6 +33,12 @@ const configSchema = v.strictObject({
   image: v.optional(
     v.strictObject({
       certs_dirs: v.optional(v.array(absolute), ['/etc/gantry/certs.d', '/etc/containerd/certs.d']),
+      auth_files: v.optional(v.array(absolute), [
+        '/var/lib/kubelet/config.json',
+        '/root/.docker/config.json',
+      ]),
+      pinned: v.optional(v.array(v.string()), []),
+      max_layer_bytes: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1)), 64 * 2 ** 30),
     }),
     {},
   ),

@@ -82,7 +82,16 @@ async function openParts(
   const database = opened.adopt(openDatabase(join(root, 'gantry.db')), (it) => it.close());
   const thread = opened.adopt(openSystemThread(), (it) => it.close());
   const images = opened.adopt(
-    await openImages({ root, certsDirs: image.certs_dirs, database, log, proxyEnvironment }),
+    await openImages({
+      root,
+      database,
+      log,
+      proxyEnvironment,
+      certsDirs: image.certs_dirs,
+      authFiles: image.auth_files,
+      pinned: image.pinned,
+      maxLayerBytes: image.max_layer_bytes,
+    }),
     (it) => it.close(),
   );
   const { nft: nftName, mtu, ...bridge } = config.network;

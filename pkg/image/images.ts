@@ -7,6 +7,7 @@ import { type Archive, importArchive } from './archive/import-archive.ts';
 import type { Image } from './image.ts';
 import { Joined } from './joined.ts';
 import { closeParts, type ImageParts, type ImagesOptions, openParts } from './parts.ts';
+import { pinnedBy } from './pinned.ts';
 import { pullImage } from './pull.ts';
 import type { PullProgress } from './pull-progress.ts';
 import { formatReference, parseReference, parseTag } from './reference.ts';
@@ -39,6 +40,8 @@ export type Images = {
   list(): readonly Image[];
   /** By tag, by digest, by name without tag, by id or the unambiguous beginning of one. */
   find(reference: string): Image | undefined;
+  /** Whether the node is configured to keep it. */
+  isPinned(image: Image): boolean;
   /** Gives an image one more tag, which it takes from another that had it. */
   tag(reference: string, tag: string): Promise<Image>;
   /**
@@ -95,6 +98,7 @@ export async function openImages(options: ImagesOptions): Promise<Images> {
     pulls: () => parts.progress.list(),
     list: () => table.list(),
     find: (reference) => table.find(reference),
+    isPinned: pinnedBy(parts.options.pinned),
     tag: (reference, name) => tag(parts, reference, name),
     import: async (bytes, { name }, signal) => {
       const archive = { bytes, name: name === undefined ? undefined : parseTag(name) };

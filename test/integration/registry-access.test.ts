@@ -104,3 +104,58 @@ describe('certs_dirs', () => {
     expect(image?.repoTags).toEqual([reference]);
   });
 });
+
+describe('auth_files', () => {
+  test('open a registry to pulls that bring no credentials', async ({ daemon: { place } }) => {
+    await using registry = await startRegistry({ storage, htpasswd });
+    const file = join(place.directory, 'auth.json');
+    await using daemon = await startDaemon({ extraConfig: `[image]\nauth_files = ["${file}"]\n` });
+    const image = { image: `${registry.host}/${repository}` };
+    await expect(daemon.cri.pullImage({ image })).rejects.toMatchObject({
+      code: status.UNAUTHENTICATED,
+    });
+    const auth = Buffer.from(`${username}:secret`).toString('base64');
+    writeFileSync(file, JSON.stringify({ auths: { [`https://${registry.host}/v1/`]: { auth } } }));
+    await daemon.cri.pullImage({ image });
+    const wrong = { username, password: 'wrong' };
+    await expect(daemon.cri.pullImage({ image, auth: wrong })).rejects.toMatchObject({
+      code: status.UNAUTHENTICATED,
+    });
+  });
+});
+
+describe('credentials of a pull', () => {
+  test('may come as a registry token, which means nothing', async ({ daemon: { cri } }) => {
+    await using registry = await startRegistry({ storage, htpasswd });
+    const image = { image: `${registry.host}/${repository}` };
+    await expect(cri.pullImage({ image, auth: { registryToken: 'token' } })).rejects.toMatchObject({
+      code: status.UNAUTHENTICATED,
+    });
+  });
+
+  test('are refused when they are malformed', async ({ daemon: { cri } }) => {
+    const image = { image: `${inject('registry').host}/${repository}` };
+    await expect(cri.pullImage({ image, auth: { auth: 'bm90aGluZw==' } })).rejects.toMatchObject({
+      code: status.INVALID_ARGUMENT,
+      details: expect.not.stringContaining('bm90'),
+    });
+  });
+});
+
+describe('pinned', () => {
+  test('marks the images that kubelet is to keep', async () => {
+    await using daemon = await startDaemon({
+      extraConfig: '[image]\npinned = ["*/busybox:*"]\n',
+    });
+    const image = { image: `${inject('registry').host}/${repository}` };
+    await daemon.cri.pullImage({ image });
+    expect((await daemon.cri.imageStatus({ image })).image?.pinned).toBe(true);
+    expect((await daemon.cri.listImages({})).images.map(({ pinned }) => pinned)).toEqual([true]);
+  });
+
+  test('marks nothing by default', async ({ daemon: { cri } }) => {
+    const image = { image: `${inject('registry').host}/${repository}` };
+    await cri.pullImage({ image });
+    expect((await cri.imageStatus({ image })).image?.pinned).toBe(false);
+  });
+});

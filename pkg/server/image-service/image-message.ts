@@ -1,8 +1,8 @@
 import type { Image as ImageMessage } from '#api/cri/v1/types.ts';
-import type { Image } from '#image/images.ts';
+import type { Image, Images } from '#image/images.ts';
 
 /** An image as the CRI lists it. A numeric user is told as uid, any other by name. */
-export function imageMessage(image: Image): ImageMessage {
+export function imageMessage(images: Pick<Images, 'isPinned'>, image: Image): ImageMessage {
   const [user = ''] = image.config.user.split(':');
   const isNumber = /^\d+$/.test(user);
   return {
@@ -13,6 +13,6 @@ export function imageMessage(image: Image): ImageMessage {
     uid: isNumber ? { value: Number(user) } : null,
     username: isNumber ? '' : user,
     spec: null,
-    pinned: false,
+    pinned: images.isPinned(image),
   };
 }

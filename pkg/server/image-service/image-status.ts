@@ -12,7 +12,7 @@ export function imageStatus(
   if (image === undefined) return {};
   const info = { chainIds: image.chainIds, imageSpec: { config: image.config } };
   return {
-    image: imageMessage(image),
+    image: imageMessage(images, image),
     info: request.verbose ? { info: JSON.stringify(info) } : {},
   };
 }

@@ -7,7 +7,8 @@ export function listImages(
   { filter }: ListImagesRequest,
 ): ListImagesResponse {
   const reference = filter?.image?.image ?? '';
-  if (reference === '') return { images: images.list().map(imageMessage) };
+  if (reference === '')
+    return { images: images.list().map((image) => imageMessage(images, image)) };
   const image = images.find(reference);
-  return { images: image === undefined ? [] : [imageMessage(image)] };
+  return { images: image === undefined ? [] : [imageMessage(images, image)] };
 }

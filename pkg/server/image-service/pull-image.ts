@@ -1,5 +1,6 @@
 import type { AuthConfig, PullImageRequest, PullImageResponse } from '#api/cri/v1/types.ts';
 import type { Credentials } from '#image/images.ts';
+import { decodePassword } from '#image/registry/credentials.ts';
 import type { ServerDeps } from '#server/deps.ts';
 import { required } from '#server/required.ts';
 
@@ -19,12 +20,11 @@ export async function pullImage(
   return { imageRef: image.id };
 }
 
+/** In containerd's order; it leaves registry tokens out, too. */
 function credentialsOf(auth: AuthConfig | null): Credentials | undefined {
   if (auth === null) return undefined;
   const { username, password, identityToken, serverAddress } = auth;
   if (username !== '') return { username, password, serverAddress };
   if (identityToken !== '') return { identityToken, serverAddress };
-  if (auth.auth === '') return undefined;
-  const [user = '', ...rest] = Buffer.from(auth.auth, 'base64').toString().split(':');
-  return { username: user, password: rest.join(':'), serverAddress };
+  return auth.auth === '' ? undefined : { ...decodePassword(auth.auth), serverAddress };
 }

@@ -17,6 +17,7 @@ import { DownloadProgress } from '#image/download-progress.ts';
 import type { Extracted } from '#image/layer/extract.ts';
 import type { LayerCalls } from '#image/layer/layer-worker.ts';
 import type { SnapshotKind } from '#image/snapshots/backend.ts';
+import type { LayerThreads } from '#image/snapshots/layer-threads.ts';
 import { openSnapshotter } from '#image/snapshots/open.ts';
 import type { Snapshotter } from '#image/snapshots/snapshotter.ts';
 import { tarArchive, type TestEntry } from '#image/testdata/tar-archive.ts';
@@ -68,7 +69,7 @@ export class Bench implements AsyncDisposable {
 
   /** Opens the root as the daemon does in the given boot of the machine. */
   open(kind: SnapshotKind, bootId = 'first boot'): Snapshotter {
-    const call: typeof this.#threads.call = (name, argument, signal) => {
+    const call: LayerThreads['call'] = (name, argument, signal) => {
       this.calls.push(name);
       return this.#threads.call(name, argument, signal);
     };
@@ -88,7 +89,8 @@ export class Bench implements AsyncDisposable {
   async unpack(archive: Buffer): Promise<{ directory: string; extracted: Extracted }> {
     const directory = await this.snapshots.begin(never);
     using layer = openLayer(join(this.scratch, 'layer.tar'), archive);
-    const request = { ...layer.request, directory, whiteouts: this.snapshots.whiteouts };
+    const { whiteouts } = this.snapshots;
+    const request = { ...layer.request, directory, whiteouts, maxBytes: 1 << 30 };
     return { directory, extracted: await this.#threads.call('unpack', request, never) };
   }
 
