@@ -22,7 +22,6 @@ export type CritestOptions = {
 
 /** The part of ginkgo's JSON report that counts. */
 type Report = readonly {
-  readonly SpecialSuiteFailureReasons?: readonly string[];
   readonly SpecReports: readonly {
     readonly ContainerHierarchyTexts: readonly string[] | null;
     readonly LeafNodeType: string;
@@ -86,7 +85,7 @@ function readReport(folder: string): Spec[] {
       .flatMap(({ SpecReports }) => SpecReports)
       .filter(({ LeafNodeType, State }) => LeafNodeType === 'It' || State !== 'passed')
       .map(({ ContainerHierarchyTexts, LeafNodeText, State, Failure }): Spec => ({
-        name: [...(ContainerHierarchyTexts ?? []), LeafNodeText].join(' '),
+        name: [...(ContainerHierarchyTexts ?? []), LeafNodeText].join(' ') || LeafNodeType,
         outcome: State === 'passed' || State === 'skipped' ? State : 'failed',
         message: Failure?.Message ?? '',
       }))

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { judge, type Ratchet, type Spec, tighten } from './conformance-ratchet.ts';
+import { judge, missingSpecs, type Ratchet, type Spec, tighten } from './conformance-ratchet.ts';
 
 const ratchet: Ratchet = {
   excluded: {},
@@ -35,6 +35,12 @@ it('judge tells failures that nobody expects from those that wait', () => {
   expect(names(verdict.awaited)).toEqual(['exec']);
   expect(names(verdict.broken)).toEqual(['stats']);
   expect(names(verdict.skipped)).toEqual(['selinux']);
+});
+
+it('missingSpecs finds what a whole run should have had', () => {
+  const specs = [spec('start', 'passed'), spec('stop', 'failed')];
+  expect(names(missingSpecs(ratchet, specs))).toEqual(['remove']);
+  expect(names(judge(ratchet, missingSpecs(ratchet, specs)).broken)).toEqual(['remove']);
 });
 
 it('tighten makes what passed obligatory and keeps what was left out of the run', () => {

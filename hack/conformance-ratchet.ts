@@ -48,6 +48,14 @@ export function judge(ratchet: Ratchet, specs: readonly Spec[]): Verdict {
   };
 }
 
+/** What has to pass and is not among the specs of a whole run: renamed, or gone. */
+export function missingSpecs({ mustPass }: Ratchet, specs: readonly Spec[]): Spec[] {
+  const known = new Set(specs.map(({ name }) => name));
+  return mustPass
+    .filter((name) => !known.has(name))
+    .map((name) => ({ name, outcome: 'skipped', message: 'critest has no such spec' }));
+}
+
 /** The ratchet after a run: all that passed must pass from now on. */
 export function tighten(ratchet: Ratchet, { passed }: Verdict): Ratchet {
   const mustPass = [

@@ -12,7 +12,14 @@ import { leftovers } from '#harness/leftovers.ts';
 import { startRegistry } from '#harness/registry.ts';
 import { type CritestOptions, reportNames, runCritest } from './conformance-critest.ts';
 import { imageHosts, pushImages } from './conformance-images.ts';
-import { judge, type Ratchet, type Spec, tighten, type Verdict } from './conformance-ratchet.ts';
+import {
+  judge,
+  missingSpecs,
+  type Ratchet,
+  type Spec,
+  tighten,
+  type Verdict,
+} from './conformance-ratchet.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -107,7 +114,10 @@ function update(verdict: Verdict): void {
 }
 
 try {
-  const verdict = judge(ratchet, await conformance());
+  const specs = await conformance();
+  if (specs.length === 0) throw new Error('no spec was chosen');
+  const isWhole = options.focus === undefined && options.skip.length === 0;
+  const verdict = judge(ratchet, isWhole ? [...specs, ...missingSpecs(ratchet, specs)] : specs);
   show(verdict);
   if (options.update) update(verdict);
   process.exitCode = verdict.broken.length === 0 ? 0 : 1;
