@@ -37,14 +37,25 @@ function* entriesToDepth(directory: string, depth: number): Generator<string, vo
   }
 }
 
+/** A subvolume of a btrfs goes at once, with all that is in it but subvolumes that a container made. */
 function remove(path: string): void {
+  if (!isSubvolume(path)) return rmSync(path, { recursive: true, force: true });
   try {
-    if (isSubvolume(path)) return deleteSubvolume(path);
+    deleteSubvolume(path);
   } catch (error) {
-    // A container may have made subvolumes of its own in it: those go one by one.
-    if (!isErrno(error, 'ENOTEMPTY', 'EPERM')) throw error;
+    if (!isErrno(error, 'ENOTEMPTY')) throw error;
+    for (const nested of subvolumesIn(path)) remove(nested);
+    deleteSubvolume(path);
   }
-  rmSync(path, { recursive: true, force: true });
+}
+
+function* subvolumesIn(directory: string): Generator<string, void> {
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    if (!entry.isDirectory()) continue;
+    const path = join(directory, entry.name);
+    if (isSubvolume(path)) yield path;
+    else yield* subvolumesIn(path);
+  }
 }
 
 // On Linux, of this thread alone.

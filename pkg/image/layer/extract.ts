@@ -27,7 +27,10 @@ export type Extracted = {
    * and mode are those of the layers below. Paths are bytes, held as latin1 text.
    */
   readonly implicitDirectories: readonly string[];
-  /** What the layer takes away from those below, if that was to be listed; without an order. */
+  /**
+   * What the layer takes away from those below, if that was to be listed; without an order. The
+   * root's empty path, for which overlayfs knows no mark, is there in any case.
+   */
   readonly hidden: readonly string[];
 };
 
@@ -211,7 +214,7 @@ class Extraction implements Disposable {
     if (marker === opaqueMarker) {
       // Reached as the parent of the marker, so that it is made if it is missing.
       this.#tree.reach(joinPath(directory, marker));
-      if (this.#whiteouts === 'marks') makeOpaque(this.#tree.find(directory));
+      if (this.#whiteouts === 'marks' && directory !== '') makeOpaque(this.#tree.find(directory));
       else this.#hidden.add(directory);
       return;
     }

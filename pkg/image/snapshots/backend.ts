@@ -1,3 +1,4 @@
+import type { Extracted } from '#image/layer/extract.ts';
 import type { WhiteoutFormat } from '#image/layer/whiteouts.ts';
 import type { Mount } from '#linux/mount.ts';
 import type { UnpackedLayer, Usage } from './snapshotter.ts';
@@ -24,3 +25,8 @@ export type Backend = {
 };
 
 export type Stacked = Pick<UnpackedLayer, 'extracted'> & { readonly lowers: readonly string[] };
+
+/** Whether a layer hides all that is below it, so that its snapshot has no use for that. */
+export function hidesAll({ hidden }: Extracted): boolean {
+  return hidden.includes('');
+}

@@ -2,7 +2,7 @@ import { rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Extracted } from '#image/layer/extract.ts';
 import type { Trash } from '#image/trash.ts';
-import type { Backend, SnapshotKind } from './backend.ts';
+import { type Backend, hidesAll, type SnapshotKind } from './backend.ts';
 import type { LayerThreads } from './layer-threads.ts';
 import type { Usage } from './snapshotter.ts';
 
@@ -34,8 +34,7 @@ export function cloningBackend(
       const { implicitDirectories: paths, hidden, usedBytes, inodes } = extracted;
       if (below === undefined) return { usedBytes, inodes };
       await threads.call('inherit', { directory, paths, lowers: [below] }, signal);
-      const hidesAll = hidden.includes('');
-      if (hidesAll) return { usedBytes, inodes };
+      if (hidesAll(extracted)) return { usedBytes, inodes };
       const target = join(dirname(directory), 'clone');
       await cloner.clone(below, target, signal);
       await threads.call('merge', { source: directory, target, hidden }, signal);

@@ -3,12 +3,13 @@ import { mkdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { Fault } from '#errors/fault.ts';
 import type { WhiteoutFormat } from '#image/layer/whiteouts.ts';
+import { stageFault } from '#image/stage-fault.ts';
 import type { Trash } from '#image/trash.ts';
 import type { Log } from '#log/log.ts';
 import type { Mount } from '#linux/mount.ts';
 import type { Database } from '#store/database.ts';
 import { RecordTable } from '#store/record-table.ts';
-import type { Backend, SnapshotKind } from './backend.ts';
+import { type Backend, hidesAll, type SnapshotKind } from './backend.ts';
 import type { LayerThreads } from './layer-threads.ts';
 import type { Snapshotter, UnpackedLayer, Usage } from './snapshotter.ts';
 import { makeOncePerBoot } from './once-per-boot.ts';
@@ -16,6 +17,7 @@ import { makeOncePerBoot } from './once-per-boot.ts';
 type SnapshotRecord = {
   /** The chain id. */
   readonly id: string;
+  /** Of what shows through from below. */
   readonly parent?: string | undefined;
   /** Absent in records of the time when there was one kind. */
   readonly kind?: SnapshotKind;
@@ -82,15 +84,15 @@ export class RecordedSnapshotter implements Snapshotter {
   }
 
   async commit(directory: string, layer: UnpackedLayer, signal: AbortSignal): Promise<void> {
-    const { chainId, parent, extracted } = layer;
+    const { chainId, parent } = layer;
     if (parent !== undefined && !this.has(parent)) {
       throw new Fault('internal', `commit snapshot "${chainId}" before the one below it`);
     }
-    const lowers = this.#directoriesOf(parent);
-    const usage = await this.#backend.stack(directory, { extracted, lowers }, signal);
+    const usage = await this.#stack(directory, layer, signal);
     const number = Number(basename(dirname(directory)));
-    const { bootId } = this.#options;
-    this.#put({ id: chainId, parent, kind: this.#backend.kind, number, bootId, ...usage });
+    const [{ bootId }, { kind }] = [this.#options, this.#backend];
+    const below = hidesAll(layer.extracted) ? undefined : parent;
+    this.#put({ id: chainId, parent: below, kind, number, bootId, ...usage });
   }
 
   abandon(directory: string): void {
@@ -146,6 +148,16 @@ export class RecordedSnapshotter implements Snapshotter {
 
   #directory(number: number): string {
     return join(this.#snapshots, String(number), 'fs');
+  }
+
+  async #stack(directory: string, layer: UnpackedLayer, signal: AbortSignal): Promise<Usage> {
+    const { chainId, parent, extracted } = layer;
+    const lowers = this.#directoriesOf(parent);
+    try {
+      return await this.#backend.stack(directory, { extracted, lowers }, signal);
+    } catch (cause) {
+      throw stageFault(`make snapshot "${chainId}"`, cause);
+    }
   }
 
   #put(record: SnapshotRecord): void {
