@@ -84,7 +84,7 @@ function readReport(folder: string): Spec[] {
     reports
       .flatMap(({ SpecReports }) => SpecReports)
       .filter(({ LeafNodeType, State }) => LeafNodeType === 'It' || State !== 'passed')
-      .map(({ ContainerHierarchyTexts, LeafNodeText, State, Failure }): Spec => ({
+      .map(({ ContainerHierarchyTexts, LeafNodeText, LeafNodeType, State, Failure }): Spec => ({
         name: [...(ContainerHierarchyTexts ?? []), LeafNodeText].join(' ') || LeafNodeType,
         outcome: State === 'passed' || State === 'skipped' ? State : 'failed',
         message: Failure?.Message ?? '',
