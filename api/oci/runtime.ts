@@ -48,6 +48,8 @@ export type SpecMount = {
 
 export type Linux = {
   readonly namespaces: readonly { readonly type: NamespaceType; readonly path?: string }[];
+  readonly uidMappings?: readonly LinuxIdMapping[];
+  readonly gidMappings?: readonly LinuxIdMapping[];
   readonly cgroupsPath: string;
   readonly resources: LinuxResources;
   readonly devices: readonly LinuxDevice[];
@@ -55,6 +57,12 @@ export type Linux = {
   readonly readonlyPaths: readonly string[];
   readonly rootfsPropagation?: 'slave' | 'shared' | 'rslave' | 'rshared';
   readonly seccomp?: LinuxSeccomp;
+};
+
+export type LinuxIdMapping = {
+  readonly containerID: number;
+  readonly hostID: number;
+  readonly size: number;
 };
 
 export type NamespaceType = 'pid' | 'network' | 'mount' | 'ipc' | 'uts' | 'user' | 'cgroup';

@@ -34,6 +34,10 @@ export const moveMount = declareSyscall<[number, string, number, Path, number]>(
   429,
   'int fromFd, const char *from, int toFd, const char *to, uint32_t flags',
 );
+export const openTree = declareSyscall<[number, string, number]>(
+  428,
+  'int dirfd, const char *path, uint32_t flags',
+);
 export const fsopen = declareSyscall<[string, number]>(430, 'const char *type, uint32_t flags');
 export const fsconfig = declareSyscall<[number, number, string | null, string | null, number]>(
   431,

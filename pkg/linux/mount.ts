@@ -184,6 +184,11 @@ export function mountPointsUnder(dir: string): string[] {
   return [...new Set(points)].toSorted((a, b) => b.split('/').length - a.split('/').length);
 }
 
+/** Detaches all that is mounted at and below `dir`, so that removing it removes nothing else. */
+export function unmountUnder(dir: string): void {
+  for (const point of mountPointsUnder(dir)) unmount(point);
+}
+
 /** proc_pid_mountinfo(5) has resolved paths only. */
 function realPath(path: string): string | undefined {
   try {

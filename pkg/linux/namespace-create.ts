@@ -1,5 +1,5 @@
 import { closeSync, openSync, rmSync } from 'node:fs';
-import { check, sethostname, unshare } from './libc.ts';
+import { check, sethostname, setns, unshare } from './libc.ts';
 import { bindMount, unmount } from './mount.ts';
 import {
   awayFrom,
@@ -14,6 +14,8 @@ import { defaultNetSysctls, plannedSysctls, writeSysctl } from './namespace-sysc
 export type NamespaceRequest = Readonly<Partial<Record<NamespaceKind, string>>> & {
   /** The name in the new `uts` namespace; without one it has no effect, least of all on the host. */
   readonly hostname?: string;
+  /** Take those of this process, by its pid, instead of making new ones. */
+  readonly of?: number;
   /** In either notation of sysctl(8); set on top of `defaultNetSysctls`. */
   readonly sysctls?: Readonly<Record<string, string>>;
 };
@@ -30,8 +32,8 @@ export function makeNamespaces(home: HomeNamespaces, request: NamespaceRequest):
   const pinned: string[] = [];
   try {
     awayFrom(home, () => {
-      const flags = kinds.reduce((sum, kind) => sum | namespaceFlags[kind], 0);
-      check(unshare(flags), 'unshare', kinds.join(', '));
+      if (request.of === undefined) leaveFor(kinds);
+      else enter(kinds, request.of);
       if (kinds.includes('uts') && request.hostname !== undefined) setHostname(request.hostname);
       sysctls.forEach(writeSysctl);
       for (const { kind, path } of files) {
@@ -42,6 +44,24 @@ export function makeNamespaces(home: HomeNamespaces, request: NamespaceRequest):
   } catch (error) {
     pinned.forEach(unpin);
     throw error;
+  }
+}
+
+/** Moves the calling thread into new namespaces. */
+function leaveFor(kinds: readonly NamespaceKind[]): void {
+  const flags = kinds.reduce((sum, kind) => sum | namespaceFlags[kind], 0);
+  check(unshare(flags), 'unshare', kinds.join(', '));
+}
+
+/** Moves the calling thread into the namespaces of a process. */
+function enter(kinds: readonly NamespaceKind[], pid: number): void {
+  for (const kind of kinds) {
+    const fd = openSync(`/proc/${pid}/ns/${kind}`, 'r');
+    try {
+      check(setns(fd, namespaceFlags[kind]), 'setns', `the ${kind} namespace of process ${pid}`);
+    } finally {
+      closeSync(fd);
+    }
   }
 }
 

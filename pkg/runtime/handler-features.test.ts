@@ -17,15 +17,18 @@ function runtimeThat(name: string, script: string): { path: string; kind: 'other
 }
 
 it.each([
-  { path: '/usr/bin/crun', kind: 'crun' },
-  { path: '/usr/sbin/runc', kind: 'other' },
-] as const)('$path can mount recursively read-only', async (runtime) => {
-  expect(await handlerFeatures(runtime)).toEqual({ recursiveReadOnlyMounts: true });
+  [{ path: '/usr/bin/crun', kind: 'crun' }, true],
+  // Idmapped mounts came with runc 1.2; Debian 12 has 1.1.
+  [{ path: '/usr/sbin/runc', kind: 'other' }, false],
+] as const)('%j can mount recursively read-only; idmapped: %s', async (runtime, userNamespaces) => {
+  const features = { recursiveReadOnlyMounts: true, userNamespaces };
+  expect(await handlerFeatures(runtime)).toEqual(features);
 });
 
 it('a runtime can do what it tells of', async () => {
-  const runtime = runtimeThat('able', `echo '{"mountOptions":["ro","rro"]}'`);
-  expect(await handlerFeatures(runtime)).toEqual({ recursiveReadOnlyMounts: true });
+  const runtime = runtimeThat('able', `echo '{"mountOptions":["ro","rro","idmap"]}'`);
+  const features = { recursiveReadOnlyMounts: true, userNamespaces: true };
+  expect(await handlerFeatures(runtime)).toEqual(features);
 });
 
 it.each([
@@ -33,6 +36,6 @@ it.each([
   ['silent', 'echo null'],
   ['ignorant', 'echo "unknown command" >&2; exit 1'],
 ])('a runtime that is %s is taken to be unable', async (name, script) => {
-  const features = await handlerFeatures(runtimeThat(name, script));
-  expect(features).toEqual({ recursiveReadOnlyMounts: false });
+  const features = { recursiveReadOnlyMounts: false, userNamespaces: false };
+  expect(await handlerFeatures(runtimeThat(name, script))).toEqual(features);
 });

@@ -6,6 +6,8 @@ import type { OciRuntime } from './oci-runtime.ts';
 export type HandlerFeatures = {
   /** Mounts that are read-only together with all that is mounted below them. */
   readonly recursiveReadOnlyMounts: boolean;
+  /** Pods with users of their own, on file systems whose owners are mapped. */
+  readonly userNamespaces: boolean;
 };
 
 /** The part of what a runtime tells of itself (runtime-spec/features.md) that counts here. */
@@ -19,7 +21,12 @@ export async function handlerFeatures(
   runtime: Pick<OciRuntime, 'path' | 'kind'>,
 ): Promise<HandlerFeatures> {
   const { mountOptions = [] } = await tell(runtime);
-  return { recursiveReadOnlyMounts: mountOptions.includes('rro') && hasMountSetattr() };
+  return {
+    // mount_setattr(2), which does it, came with Linux 5.12.
+    recursiveReadOnlyMounts: mountOptions.includes('rro') && isLinux(5, 12),
+    // An overlay of idmapped layers is possible since Linux 5.19.
+    userNamespaces: mountOptions.includes('idmap') && isLinux(5, 19),
+  };
 }
 
 async function tell({ path, kind }: Pick<OciRuntime, 'path' | 'kind'>): Promise<Told> {
@@ -28,12 +35,11 @@ async function tell({ path, kind }: Pick<OciRuntime, 'path' | 'kind'>): Promise<
     return told ?? {};
   } catch {
     // crun can do this since 2021 and tells of it since 1.8.6; Debian 12 has 1.8.1.
-    return kind === 'crun' ? { mountOptions: ['rro'] } : {};
+    return kind === 'crun' ? { mountOptions: ['rro', 'idmap'] } : {};
   }
 }
 
-/** mount_setattr(2), which does it, came with Linux 5.12. */
-function hasMountSetattr(): boolean {
+function isLinux(atLeastMajor: number, atLeastMinor: number): boolean {
   const [major = 0, minor = 0] = release().split('.').map(Number);
-  return major > 5 || (major === 5 && minor >= 12);
+  return major > atLeastMajor || (major === atLeastMajor && minor >= atLeastMinor);
 }

@@ -8,17 +8,20 @@ export function createLayout(state: string) {
   const exits = join(state, 'exits');
   return {
     state,
-    /**
-     * For root alone: what a container's files give to its users is not for the node's (setuid
-     * programs, world-writable shared memory).
-     */
-    folders: [join(state, 'sandboxes'), join(state, 'containers'), join(state, 'oci'), exits],
+    /** With their modes: the root of a pod's user namespace passes through to folders of its own. */
+    folders: [
+      { path: join(state, 'sandboxes'), mode: 0o711 },
+      { path: join(state, 'containers'), mode: 0o711 },
+      { path: join(state, 'oci'), mode: 0o700 },
+      { path: exits, mode: 0o700 },
+    ],
     sandbox: (id: SandboxId) => {
       const folder = join(state, 'sandboxes', id);
       return {
+        /** Closed to the node's users: its shared memory can be written to by anybody. */
         folder,
         /** A namespace is kept alive by the bind mount of it onto its file (namespaces(7)). */
-        namespace: (kind: 'net' | 'ipc' | 'uts' | 'pid') => join(folder, kind),
+        namespace: (kind: 'net' | 'ipc' | 'uts' | 'pid' | 'user') => join(folder, kind),
         hostname: join(folder, 'hostname'),
         hosts: join(folder, 'hosts'),
         resolvConf: join(folder, 'resolv.conf'),
@@ -30,7 +33,10 @@ export function createLayout(state: string) {
     container: (id: ContainerId) => {
       const folder = join(state, 'containers', id);
       return {
-        /** The OCI bundle; conmon's sockets and pid files are here too. */
+        /**
+         * The OCI bundle; conmon's sockets and pid files are here too. Closed to the node's users, for
+         * whom an image's setuid programs are not meant.
+         */
         folder,
         config: join(folder, 'config.json'),
         /** The process of config.json by itself: what an exec's process is made of. */

@@ -89,6 +89,7 @@ function pinsOf(engine: Engine, { id, config }: Sandbox): string[] {
     ...(network === 'pod' ? [paths.namespace('net'), paths.namespace('uts')] : []),
     ...(ipc === 'pod' ? [paths.namespace('ipc')] : []),
     ...(pid === 'pod' ? [paths.namespace('pid')] : []),
+    ...(config.userNamespace === undefined ? [] : [paths.namespace('user')]),
   ];
 }
 

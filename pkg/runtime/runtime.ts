@@ -61,7 +61,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Engine> {
     stopSignalled: new Set(),
     nextExecName: () => `exec-${process.pid}-${(execs += 1)}`,
   };
-  for (const folder of engine.layout.folders) mkdirSync(folder, { recursive: true, mode: 0o700 });
+  for (const { path, mode } of engine.layout.folders) mkdirSync(path, { recursive: true, mode });
   engine.exits.open(engine);
   await recover(engine);
   return engine;

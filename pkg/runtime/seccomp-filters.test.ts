@@ -10,7 +10,7 @@ import { defaultSeccomp } from './spec/seccomp.ts';
 let runtime: OciRuntime;
 beforeEach(() => {
   const root = mkdtempSync(join(tmpdir(), 'gantry-filters-'));
-  const features = { recursiveReadOnlyMounts: true };
+  const features = { recursiveReadOnlyMounts: true, userNamespaces: true };
   runtime = { name: 'crun', path: '/usr/bin/crun', kind: 'crun', root, features };
 });
 afterEach(() => rmSync(runtime.root, { recursive: true }));

@@ -10,15 +10,16 @@ import type {
 } from '#runtime/container/container.ts';
 import { requestedDevices } from '#runtime/cdi/devices.ts';
 import { given } from '#runtime/given.ts';
-import type { NamespaceModes } from '#runtime/sandbox/sandbox.ts';
+import type { SandboxConfig } from '#runtime/sandbox/sandbox.ts';
 import { absolutePath, enumMember, required } from './required.ts';
 import { sandboxNamespaces } from './sandbox-config.ts';
 import { signalName } from './signal.ts';
+import { isSame, mountMapping, userNamespace } from './user-namespace.ts';
 
 /** Checks a ContainerConfig and turns it into the runtime's own form. */
 export function containerConfig(
   message: cri.ContainerConfig | null,
-  sandbox: NamespaceModes,
+  sandbox: SandboxConfig,
 ): ContainerConfig {
   const config = required(message, 'config');
   const metadata = required(config.metadata, 'config.metadata');
@@ -35,7 +36,9 @@ export function containerConfig(
       key: required(key, `config.envs[${index}].key`),
       value: value.toString(),
     })),
-    mounts: config.mounts.map(containerMount),
+    mounts: config.mounts.map((mount, index) =>
+      containerMount(mount, `config.mounts[${index}]`, sandbox),
+    ),
     devices: config.devices.map(({ containerPath, hostPath, permissions }, index) => ({
       containerPath: absolutePath(containerPath, `config.devices[${index}].container_path`),
       hostPath: absolutePath(hostPath, `config.devices[${index}].host_path`),
@@ -57,13 +60,9 @@ export function containerConfig(
   };
 }
 
-function containerMount(mount: cri.Mount, index: number): ContainerMount {
-  const field = `config.mounts[${index}]`;
+function containerMount(mount: cri.Mount, field: string, sandbox: SandboxConfig): ContainerMount {
   if (mount.image !== null && mount.image.image !== '') {
     throw new Fault('unimplemented', `${field}.image: image volumes are not there yet`);
-  }
-  if (mount.uidMappings.length > 0 || mount.gidMappings.length > 0) {
-    throw new Fault('unimplemented', `${field}.uidMappings: idmapped mounts are not there yet`);
   }
   const { readonly, recursiveReadOnly } = mount;
   const propagation = enumMember(
@@ -83,6 +82,7 @@ function containerMount(mount: cri.Mount, index: number): ContainerMount {
     readonly,
     recursiveReadOnly,
     propagation,
+    ...given({ mapping: mountMapping(mount, sandbox.userNamespace, field) }),
   };
 }
 
@@ -116,17 +116,19 @@ function unlessZero(value: number): number | undefined {
 
 function containerSecurity(
   message: cri.LinuxContainerSecurityContext | null | undefined,
-  sandbox: NamespaceModes,
+  sandbox: SandboxConfig,
 ): ContainerSecurity {
   const field = 'config.linux.security_context';
-  if (message === null || message === undefined)
-    return { ...noSecurityContext, namespaces: sandbox };
+  if (message === null || message === undefined) {
+    return { ...noSecurityContext, namespaces: sandbox.namespaces };
+  }
   const options = message.namespaceOptions;
+  checkUserNamespace(options, sandbox);
   const groups = message.supplementalGroups;
   return {
     ...userWishes(message, field),
     privileged: message.privileged,
-    namespaces: options === null ? sandbox : sandboxNamespaces(options),
+    namespaces: options === null ? sandbox.namespaces : sandboxNamespaces(options),
     supplementalGroups: groups.map((gid) => id(gid, `${field}.supplemental_groups`)),
     supplementalGroupsPolicy: enumMember(
       { 0: 'merge', 1: 'strict' } as const,
@@ -159,6 +161,20 @@ function userWishes(
     ...(runAsUser === null ? {} : { runAsUser: id(runAsUser.value, `${field}.run_as_user`) }),
     ...(runAsGroup === null ? {} : { runAsGroup: id(runAsGroup.value, `${field}.run_as_group`) }),
   };
+}
+
+/** Users are the pod's: a container that names other ones, or none where the pod has, means another pod. */
+function checkUserNamespace(
+  options: cri.NamespaceOption | null,
+  { userNamespace: pod }: SandboxConfig,
+): void {
+  if ((options?.usernsOptions ?? null) === null) return;
+  const own = userNamespace(options);
+  if (own === undefined ? pod === undefined : pod !== undefined && isSame(own, pod)) return;
+  throw new Fault(
+    'invalid-argument',
+    'config.linux.security_context.namespace_options.userns_options: must be those of the pod',
+  );
 }
 
 const noSecurityContext: Omit<ContainerSecurity, 'namespaces'> = {

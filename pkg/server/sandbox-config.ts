@@ -1,6 +1,13 @@
 import type * as cri from '#api/cri/v1/types.ts';
 import { Fault } from '#errors/fault.ts';
-import type { NamespaceModes, PortMapping, SandboxConfig } from '#runtime/sandbox/sandbox.ts';
+import { given } from '#runtime/given.ts';
+import type {
+  IdMapping,
+  NamespaceModes,
+  PortMapping,
+  SandboxConfig,
+} from '#runtime/sandbox/sandbox.ts';
+import { userNamespace } from './user-namespace.ts';
 import { absolutePath, enumMember, required } from './required.ts';
 
 /** The kernel's limit for a host name (gethostname(2)). */
@@ -44,6 +51,7 @@ export function sandboxConfig(
     sysctls: linux?.sysctls ?? {},
     namespaces: sandboxNamespaces(security?.namespaceOptions),
     privileged: security?.privileged ?? false,
+    ...given({ userNamespace: podUserNamespace(security?.namespaceOptions) }),
     runtimeHandler,
   };
 }
@@ -52,9 +60,6 @@ export function sandboxConfig(
 export function sandboxNamespaces(options: cri.NamespaceOption | null | undefined): NamespaceModes {
   const field = 'linux.security_context.namespace_options';
   if (options === null || options === undefined) return { network: 'pod', ipc: 'pod', pid: 'pod' };
-  if (options.usernsOptions?.mode === 0) {
-    throw new Fault('unimplemented', `${field}.userns_options: user namespaces are not there yet`);
-  }
   const podOrNode = { 0: 'pod', 2: 'node' } as const;
   return {
     network: enumMember(podOrNode, options.network, `${field}.network`),
@@ -64,6 +69,15 @@ export function sandboxNamespaces(options: cri.NamespaceOption | null | undefine
         ? { target: required(options.targetId, `${field}.target_id`) }
         : enumMember({ 0: 'pod', 1: 'container', 2: 'node' } as const, options.pid, `${field}.pid`),
   };
+}
+
+function podUserNamespace(options: cri.NamespaceOption | null | undefined): IdMapping | undefined {
+  const mapping = userNamespace(options);
+  if (mapping === undefined || options?.network !== 2) return mapping;
+  throw new Fault(
+    'invalid-argument',
+    'linux.security_context.namespace_options: a pod with a user namespace has a network of its own',
+  );
 }
 
 function portMapping(mapping: cri.PortMapping, index: number): PortMapping {

@@ -1,10 +1,10 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { readFileInRoot } from '#linux/in-root.ts';
-import { mountFilesystem } from '#linux/mount.ts';
 import { applyEdits } from '#runtime/cdi/apply.ts';
 import { findEdits } from '#runtime/cdi/devices.ts';
 import { type Engine, handlerOf, type ImageForContainer } from '#runtime/engine.ts';
+import { openToRoot } from '#runtime/folder-access.ts';
 import { given } from '#runtime/given.ts';
 import { podHostname } from '#runtime/sandbox/files.ts';
 import type { Sandbox } from '#runtime/sandbox/sandbox.ts';
@@ -14,6 +14,7 @@ import { resolveUser } from '#runtime/spec/user.ts';
 import type { Container } from './container.ts';
 import { hostMounts } from './host-mounts.ts';
 import { containerNamespaces } from './namespaces.ts';
+import { mountRootfs, type PodUsers } from './rootfs.ts';
 
 /** More than any image's account files should hold. */
 const maxAccountFileBytes = 4 * 1024 * 1024;
@@ -31,11 +32,13 @@ export async function makeBundle(
 ): Promise<Pick<Container, 'user' | 'hasStartHooks'>> {
   const { id, config } = container;
   const paths = engine.layout.container(id);
-  mkdirSync(paths.rootfs, { recursive: true, mode: 0o711 });
+  mkdirSync(paths.rootfs, { recursive: true, mode: 0o700 });
+  openToRoot(paths.folder, sandbox.config.userNamespace);
   if (container.logPath !== '') {
     mkdirSync(dirname(container.logPath), { recursive: true, mode: 0o755 });
   }
-  mountFilesystem(await engine.images.prepareRootfs(id, image.id), paths.rootfs);
+  const users = podUsers(engine, sandbox);
+  mountRootfs(await engine.images.prepareRootfs(id, image.id), paths.rootfs, users);
   const user = resolveUser(config.security, image.config.user, {
     passwd: readFileInRoot(paths.rootfs, '/etc/passwd', maxAccountFileBytes),
     group: readFileInRoot(paths.rootfs, '/etc/group', maxAccountFileBytes),
@@ -61,4 +64,10 @@ export async function makeBundle(
   writeFileSync(paths.process, JSON.stringify(spec.process), { mode: 0o600 });
   const hasStartHooks = spec.hooks?.['poststart'] === undefined ? undefined : true;
   return { user, ...given({ hasStartHooks }) };
+}
+
+function podUsers(engine: Engine, { id, config }: Sandbox): PodUsers | undefined {
+  const { userNamespace: mapping } = config;
+  if (mapping === undefined) return undefined;
+  return { pin: engine.layout.sandbox(id).namespace('user'), mapping };
 }

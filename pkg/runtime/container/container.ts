@@ -1,3 +1,4 @@
+import type { IdMapping } from '#linux/user-namespace.ts';
 import type { ProcessId } from '#linux/process.ts';
 import type { UnixNanos } from '#runtime/clock.ts';
 import type { ContainerId, SandboxId } from '#runtime/id.ts';
@@ -10,6 +11,8 @@ export type ContainerMount = {
   readonly readonly: boolean;
   readonly recursiveReadOnly: boolean;
   readonly propagation: 'private' | 'host-to-container' | 'bidirectional';
+  /** Absent: owners are as the node has them. Else mapped as the pod's user namespace maps ids. */
+  readonly mapping?: IdMapping;
 };
 
 export type ContainerDevice = {

@@ -15,14 +15,15 @@ export function hostMounts(mounts: readonly ContainerMount[]): SpecMount[] {
   });
 }
 
-function optionsOf({ readonly, recursiveReadOnly, propagation }: ContainerMount): string[] {
+function optionsOf(mount: ContainerMount): string[] {
+  const { readonly, recursiveReadOnly, propagation, mapping } = mount;
   const access = recursiveReadOnly ? ['ro', 'rro'] : [readonly ? 'ro' : 'rw'];
   const travel = {
     private: 'rprivate',
     'host-to-container': 'rslave',
     bidirectional: 'rshared',
   } as const;
-  return ['rbind', travel[propagation], ...access];
+  return ['rbind', travel[propagation], ...access, ...(mapping === undefined ? [] : ['idmap'])];
 }
 
 function resolveSource({ hostPath, containerPath }: ContainerMount): string {

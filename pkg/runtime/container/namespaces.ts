@@ -20,6 +20,9 @@ export function containerNamespaces(
   };
   return [
     { type: 'mount' },
+    ...(sandbox.config.userNamespace === undefined
+      ? []
+      : ([{ type: 'user', path: paths.namespace('user') }] as const)),
     ...(network === 'pod' ? ([{ type: 'network', path: paths.namespace('net') }] as const) : []),
     ...(network === 'pod' ? ([{ type: 'uts', path: paths.namespace('uts') }] as const) : []),
     ...(ipc === 'pod' ? ([{ type: 'ipc', path: paths.namespace('ipc') }] as const) : []),

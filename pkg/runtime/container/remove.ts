@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { Fault, faultCode } from '#errors/fault.ts';
-import { unmount } from '#linux/mount.ts';
+import { unmountUnder } from '#linux/mount.ts';
 import type { Engine } from '#runtime/engine.ts';
 import type { Container } from './container.ts';
 import { clearProcesses } from './exit.ts';
@@ -30,7 +30,7 @@ export async function releaseContainer(engine: Engine, container: Container): Pr
   const paths = engine.layout.container(id);
   const hasRun = container.state.kind !== 'created' && container.state.kind !== 'creating';
   if (hasRun && !(await engine.exits.isCleared(id))) await clearProcesses(engine, container);
-  unmount(paths.rootfs);
+  unmountUnder(paths.folder);
   await engine.images.releaseRootfs(id);
   await rm(paths.folder, { recursive: true, force: true });
   await rm(paths.exit, { force: true });

@@ -16,7 +16,7 @@ export async function startInit(engine: Engine, sandbox: Sandbox): Promise<void>
   const bundle = paths.init;
   // What the OCI runtime mounts on has to be there: the root itself is read-only.
   for (const folder of ['proc', 'dev']) {
-    mkdirSync(join(bundle, 'rootfs', folder), { recursive: true, mode: 0o711 });
+    mkdirSync(join(bundle, 'rootfs', folder), { recursive: true, mode: 0o755 });
   }
   writeFileSync(join(bundle, 'rootfs', 'init'), '');
   writeFileSync(join(bundle, 'config.json'), JSON.stringify(initSpec(engine, sandbox)), {
@@ -51,6 +51,10 @@ function initCgroup(engine: Engine, sandbox: Sandbox): string {
 function initSpec(engine: Engine, sandbox: Sandbox): object {
   const paths = engine.layout.sandbox(sandbox.id);
   const { network, ipc } = sandbox.config.namespaces;
+  const { userNamespace } = sandbox.config;
+  const users = userNamespace && [
+    { containerID: 0, hostID: userNamespace.hostId, size: userNamespace.length },
+  ];
   return {
     ociVersion: '1.0.2',
     process: {
@@ -78,9 +82,11 @@ function initSpec(engine: Engine, sandbox: Sandbox): object {
     ],
     linux: {
       cgroupsPath: initCgroup(engine, sandbox),
+      ...(users === undefined ? {} : { uidMappings: users, gidMappings: users }),
       namespaces: [
         { type: 'mount' },
         { type: 'pid' },
+        ...(users === undefined ? [] : [{ type: 'user', path: paths.namespace('user') }]),
         ...(network === 'pod' ? [{ type: 'network', path: paths.namespace('net') }] : []),
         ...(ipc === 'pod' ? [{ type: 'ipc', path: paths.namespace('ipc') }] : []),
       ],

@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import { unmount } from '#linux/mount.ts';
+import { unmountUnder } from '#linux/mount.ts';
 import { removeNamespace } from '#linux/namespace.ts';
 import type { Engine } from '#runtime/engine.ts';
 import { releaseCgroup } from './cgroup.ts';
@@ -11,10 +11,10 @@ export async function releaseSandbox(engine: Engine, sandbox: Sandbox): Promise<
   const paths = engine.layout.sandbox(sandbox.id);
   await engine.network.removePod(sandbox.id);
   await stopInit(engine, sandbox);
-  for (const kind of ['net', 'ipc', 'uts', 'pid'] as const) {
+  for (const kind of ['net', 'ipc', 'uts', 'pid', 'user'] as const) {
     await removeNamespace(engine.thread, paths.namespace(kind));
   }
-  unmount(paths.shm);
+  unmountUnder(paths.folder);
 }
 
 /** Removes what is left of a released sandbox that has no containers, its record last. Idempotent. */

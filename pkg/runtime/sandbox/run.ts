@@ -1,11 +1,13 @@
-import { mkdirSync } from 'node:fs';
+import { chownSync, mkdirSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import { Fault, faultCode } from '#errors/fault.ts';
 import { mountTmpfs } from '#linux/mount.ts';
 import { createNamespaces } from '#linux/namespace.ts';
+import { createOwnedNamespaces } from '#linux/user-namespace.ts';
 import { now } from '#runtime/clock.ts';
 import { type Engine, handlerOf } from '#runtime/engine.ts';
 import { given } from '#runtime/given.ts';
+import { openToRoot } from '#runtime/folder-access.ts';
 import { newSandboxId, type SandboxId } from '#runtime/id.ts';
 import { cgroupToOwn } from './cgroup.ts';
 import { podHostname, writeSandboxFiles } from './files.ts';
@@ -72,12 +74,15 @@ async function makeSandbox(engine: Engine, config: SandboxConfig): Promise<Sandb
 async function makeParts(engine: Engine, sandbox: Sandbox): Promise<SandboxNetwork | undefined> {
   const { id, config } = sandbox;
   const paths = engine.layout.sandbox(id);
-  mkdirSync(paths.shm, { recursive: true, mode: 0o711 });
+  mkdirSync(paths.shm, { recursive: true, mode: 0o700 });
+  openToRoot(paths.folder, config.userNamespace);
   const namespaces = makeNamespaces(engine, sandbox);
   try {
     // While the system thread makes the namespaces. An error here must not leave that unattended.
     writeSandboxFiles(paths, id, config);
     mountTmpfs(paths.shm, { sizeBytes: shmSizeBytes, mode: 0o1777 });
+    const rootId = config.userNamespace?.hostId ?? 0;
+    chownSync(paths.shm, rootId, rootId);
   } finally {
     await namespaces;
   }
@@ -107,7 +112,10 @@ async function makeNamespaces(engine: Engine, { id, config }: Sandbox): Promise<
   };
   // Sysctls of a pod without namespaces of its own are refused there.
   if (Object.keys(own).length === 0 && Object.keys(sysctls).length === 0) return;
-  await createNamespaces(engine.thread, { ...own, sysctls });
+  const { userNamespace: mapping } = config;
+  if (mapping === undefined) return createNamespaces(engine.thread, { ...own, sysctls });
+  const user = paths.namespace('user');
+  await createOwnedNamespaces(engine.thread, { ...own, sysctls, user, mapping });
 }
 
 /** Undoes a failed run. What cannot be undone keeps its record, for kubelet to stop and remove. */

@@ -1,5 +1,8 @@
+import type { IdMapping } from '#linux/user-namespace.ts';
 import type { UnixNanos } from '#runtime/clock.ts';
 import type { SandboxId } from '#runtime/id.ts';
+
+export type { IdMapping } from '#linux/user-namespace.ts';
 
 /** Which kernel namespaces a pod's containers share: the pod's own, the node's, or none. */
 export type NamespaceModes = {
@@ -41,6 +44,8 @@ export type SandboxConfig = {
   readonly sysctls: Readonly<Record<string, string>>;
   readonly namespaces: NamespaceModes;
   readonly privileged: boolean;
+  /** Absent: users are the node's. */
+  readonly userNamespace?: IdMapping;
   /** Name of a configured runtime handler; empty for the default one. */
   readonly runtimeHandler: string;
 };

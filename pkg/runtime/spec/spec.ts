@@ -47,6 +47,7 @@ export function buildSpec(input: SpecInput): Spec {
     annotations: annotationsOf(input),
     linux: {
       namespaces: input.namespaces,
+      ...idMappings(input.sandbox),
       cgroupsPath: input.container.cgroupPath,
       resources: resourcesOf(config.resources, devices.rules),
       devices: devices.nodes,
@@ -72,6 +73,14 @@ function buildProcess({ container, image, hostname, user, limits }: SpecInput): 
       ? {}
       : { oomScoreAdj: Math.max(oomScoreAdj, limits.minOomScoreAdj) }),
   };
+}
+
+/** The runtime gives what it makes itself, such as /dev/pts, to the root of the user namespace. */
+function idMappings({ config }: Sandbox): Pick<Linux, 'uidMappings' | 'gidMappings'> {
+  if (config.userNamespace === undefined) return {};
+  const { hostId, length } = config.userNamespace;
+  const mappings = [{ containerID: 0, hostID: hostId, size: length }];
+  return { uidMappings: mappings, gidMappings: mappings };
 }
 
 /** A mount that travels needs a root that lets it: slave to the node's, or shared with it. */

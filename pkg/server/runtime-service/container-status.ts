@@ -11,6 +11,7 @@ import type { Engine } from '#runtime/engine.ts';
 import type { ServerDeps } from '#server/deps.ts';
 import { required } from '#server/required.ts';
 import { resourcesMessage } from '#server/resources-message.ts';
+import { mappingMessage } from '#server/user-namespace.ts';
 import { signalValue } from '#server/signal.ts';
 import { imageSpec, stateOf } from './container-message.ts';
 
@@ -73,7 +74,8 @@ function mountMessage(mount: ContainerMount): Mount {
     'host-to-container': MountPropagation.PROPAGATION_HOST_TO_CONTAINER,
     bidirectional: MountPropagation.PROPAGATION_BIDIRECTIONAL,
   };
-  const { containerPath, hostPath, readonly, recursiveReadOnly, propagation } = mount;
+  const { containerPath, hostPath, readonly, recursiveReadOnly, propagation, mapping } = mount;
+  const mappings = mapping === undefined ? [] : [mappingMessage(mapping)];
   return {
     containerPath,
     hostPath,
@@ -81,8 +83,8 @@ function mountMessage(mount: ContainerMount): Mount {
     recursiveReadOnly,
     propagation: propagations[propagation],
     selinuxRelabel: false,
-    uidMappings: [],
-    gidMappings: [],
+    uidMappings: mappings,
+    gidMappings: mappings,
     image: null,
     imageSubPath: '',
   };

@@ -10,6 +10,6 @@ export async function createContainer(
   request: CreateContainerRequest,
 ): Promise<CreateContainerResponse> {
   const sandbox = engine.sandboxes.get(required(request.podSandboxId, 'pod_sandbox_id'));
-  const config = containerConfig(request.config, sandbox.config.namespaces);
+  const config = containerConfig(request.config, sandbox.config);
   return { containerId: await create(engine, sandbox.id, config) };
 }

@@ -1,6 +1,7 @@
 import {
   NamespaceMode,
   type PodSandboxStatus,
+  type UserNamespace,
   PodSandboxState,
   type PodSandboxStatusRequest,
   type PodSandboxStatusResponse,
@@ -9,6 +10,7 @@ import { Fault } from '#errors/fault.ts';
 import type { Engine } from '#runtime/engine.ts';
 import type { Sandbox, SandboxConfig } from '#runtime/sandbox/sandbox.ts';
 import type { ServerDeps } from '#server/deps.ts';
+import { mappingMessage } from '#server/user-namespace.ts';
 import { required } from '#server/required.ts';
 
 /** Answered from memory: no lock is taken and nothing is waited for. */
@@ -46,7 +48,13 @@ function statusOf(sandbox: Sandbox): PodSandboxStatus {
   };
 }
 
-function namespaceOptions({ namespaces }: SandboxConfig) {
+function usernsMessage(mapping: SandboxConfig['userNamespace']): UserNamespace | null {
+  if (mapping === undefined) return null;
+  const mappings = [mappingMessage(mapping)];
+  return { mode: NamespaceMode.POD, uids: mappings, gids: mappings };
+}
+
+function namespaceOptions({ namespaces, userNamespace }: SandboxConfig) {
   const { network, ipc, pid } = namespaces;
   const modes = {
     pod: NamespaceMode.POD,
@@ -59,7 +67,7 @@ function namespaceOptions({ namespaces }: SandboxConfig) {
     ipc: modes[ipc],
     pid: isTarget ? NamespaceMode.TARGET : modes[pid],
     targetId: isTarget ? pid.target : '',
-    usernsOptions: null,
+    usernsOptions: usernsMessage(userNamespace),
   };
 }
 

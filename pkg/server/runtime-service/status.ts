@@ -15,7 +15,7 @@ export function status(
     },
     runtimeHandlers: [...engine.handlers].map(([name, { features }]) => ({
       name,
-      features: { ...features, userNamespaces: false },
+      features,
     })),
     features: { supplementalGroupsPolicy: true, userNamespacesHostNetwork: false },
     info: request.verbose ? { config: JSON.stringify(config) } : {},

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +12,7 @@ export type Place = AsyncDisposable & {
   readonly root: string;
   readonly state: string;
   readonly socket: string;
+  readonly adminSocket: string;
   readonly config: string;
   readonly crictlConfig: string;
   readonly log: string;
@@ -34,11 +35,14 @@ export type PlaceOptions = {
 export async function claimPlace(options: PlaceOptions = {}): Promise<Place> {
   const { number, lock } = await claimNumber();
   const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'gantry-test-')));
+  // As /run is: the root of a pod's user namespace has to get through.
+  await chmod(directory, 0o711);
   const place = {
     directory,
     root: join(directory, 'root'),
     state: join(directory, 'state'),
     socket: join(directory, 'state', 'gantry.sock'),
+    adminSocket: join(directory, 'state', 'admin.sock'),
     config: join(directory, 'gantry.toml'),
     crictlConfig: join(directory, 'crictl.yaml'),
     log: join(directory, 'gantryd.log'),
