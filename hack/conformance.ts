@@ -8,7 +8,6 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { startDaemon, type Daemon } from '#harness/daemon.ts';
 import { untilInterrupted } from '#harness/interruption.ts';
-import { leftovers } from '#harness/leftovers.ts';
 import { startRegistry } from '#harness/registry.ts';
 import { type CritestOptions, reportNames, runCritest } from './conformance-critest.ts';
 import { imageHosts, pushImages } from './conformance-images.ts';
@@ -49,7 +48,7 @@ async function conformance(): Promise<Spec[]> {
   const folder = join(daemon.place.directory, 'critest');
   try {
     const specs = await runCritest(daemon.place, folder, critestOptions());
-    await takeDown(daemon);
+    await daemon.takeDown();
     return specs;
   } finally {
     if (options.reports !== undefined) keepReports(daemon, folder, options.reports);
@@ -72,14 +71,6 @@ function critestOptions(): CritestOptions {
     signal: interrupted,
     ...(options.focus === undefined ? {} : { focus: options.focus }),
   };
-}
-
-async function takeDown(daemon: Daemon): Promise<void> {
-  await daemon.removeAllPods();
-  const leaks = await daemon.leaks();
-  await daemon.stop();
-  const left = new Set([...leaks, ...(await leftovers(daemon.place))]);
-  if (left.size > 0) throw new Error(`left behind:\n${[...left].join('\n')}`);
 }
 
 function keepReports({ place }: Daemon, folder: string, target: string): void {

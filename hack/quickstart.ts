@@ -5,7 +5,6 @@ import type { Cri } from '#harness/client.ts';
 import { startDaemon, type Daemon } from '#harness/daemon.ts';
 import { buildImage, busyboxLayer } from '#harness/image.ts';
 import { untilInterrupted } from '#harness/interruption.ts';
-import { leftovers } from '#harness/leftovers.ts';
 import {
   containerConfig,
   createContainer,
@@ -47,7 +46,8 @@ async function quickstart(): Promise<void> {
   show('pull', `${reference} in ${took}`);
   await runPod(daemon, reference);
   if (options.keep) await keep(daemon);
-  await takeDown(daemon);
+  await daemon.takeDown();
+  show('clean', 'no mount, namespace, process, bridge, cgroup or firewall rule is left');
 }
 
 /** An image of this machine's busybox, in a registry on loopback. */
@@ -94,16 +94,6 @@ It stays up until Ctrl-C. In another terminal:
   .tools/bin/crictl --config ${place.crictlConfig} pods
   .tools/bin/crictl --config ${place.crictlConfig} ps`);
   await once(interrupted, 'abort');
-}
-
-/** Removes the pod and ends the daemon, and looks whether anything of them is still there. */
-async function takeDown(daemon: Daemon): Promise<void> {
-  await daemon.removeAllPods();
-  const leaks = await daemon.leaks();
-  await daemon.stop();
-  const left = new Set([...leaks, ...(await leftovers(daemon.place))]);
-  if (left.size > 0) throw new Error(`left behind:\n${[...left].join('\n')}`);
-  show('clean', 'no mount, namespace, process, bridge, cgroup or firewall rule is left');
 }
 
 try {

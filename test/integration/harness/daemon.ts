@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { connectCri, type Cri } from './client.ts';
-import { podLeftovers, sweep } from './leftovers.ts';
+import { leftovers, podLeftovers, sweep } from './leftovers.ts';
 import { claimPlace, type Place, type PlaceOptions } from './place.ts';
 import { startServer, type ServerProcess } from './server-process.ts';
 import { eventually } from './wait.ts';
@@ -62,6 +62,15 @@ export class Daemon {
     const isClean = () => podLeftovers(this.place).length === 0;
     await eventually('nothing is left', isClean, 5000).catch(() => {});
     return podLeftovers(this.place);
+  }
+
+  /** Removes its pods and ends it. Nothing of either may be on the machine then. */
+  async takeDown(): Promise<void> {
+    await this.removeAllPods();
+    const leaks = await this.leaks();
+    await this.stop();
+    const left = new Set([...leaks, ...(await leftovers(this.place))]);
+    if (left.size > 0) throw new Error(`left behind:\n${[...left].join('\n')}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
