@@ -44,6 +44,7 @@ it.each([
   ['[network]\nbrigde = "x"', 'unknown key "network.brigde"'],
   ['root = "relative"', 'root: must be an absolute path'],
   ['log_level = "loud"', 'log_level: '],
+  ['[image]\nsnapshotter = "zfs"', 'image.snapshotter: '],
   ['[runtime]\ndefault_handler = "kata"', 'runtime.default_handler: "kata" is none of'],
   ['[network]\nbridge = "a name that is too long"', 'network.bridge: must be an interface name'],
   ['root = [', 'read the configuration'],

@@ -3,6 +3,7 @@ import { isAbsolute, join } from 'node:path';
 import { parse } from 'smol-toml';
 import * as v from 'valibot';
 import { Fault, isErrno } from '#errors/fault.ts';
+import { snapshotKinds } from '#image/snapshots/backend.ts';
 import { logLevels } from '#log/log.ts';
 
 const absolute = v.pipe(v.string(), v.check(isAbsolute, 'must be an absolute path'));
@@ -32,6 +33,7 @@ const configSchema = v.strictObject({
   cgroup_parent: v.optional(cgroup, '/gantry'),
   image: v.optional(
     v.strictObject({
+      snapshotter: v.optional(v.picklist(snapshotKinds), 'overlay'),
       certs_dirs: v.optional(v.array(absolute), ['/etc/gantry/certs.d', '/etc/containerd/certs.d']),
       auth_files: v.optional(v.array(absolute), [
         '/var/lib/kubelet/config.json',

@@ -87,6 +87,7 @@ async function openParts(
       database,
       log,
       proxyEnvironment,
+      snapshotter: image.snapshotter,
       certsDirs: image.certs_dirs,
       authFiles: image.auth_files,
       pinned: image.pinned,

@@ -29,6 +29,7 @@ export type ImagesOptions = {
   readonly authFiles?: readonly string[];
   readonly database: Database;
   readonly log: Log;
+  /** How unpacked layers become root filesystems. */
   readonly snapshotter?: SnapshotKind;
   /** A layer that is larger, packed or unpacked, is refused. */
   readonly maxLayerBytes?: number;
@@ -58,6 +59,7 @@ export type ImageParts = {
   readonly persister: Persister;
   readonly fetchers: WorkerPool<FetchCalls>;
   readonly unpackers: WorkerPool<LayerCalls>;
+  readonly cloners: WorkerPool<LayerCalls>;
   readonly archivers: WorkerPool<ArchiveCalls>;
   readonly downloads: Downloads;
   readonly layers: Layers;
@@ -80,6 +82,8 @@ const defaults = {
 const maxFetchCalls = 64;
 /** For all images together. Those that wait for a slow registry cost memory only. */
 const maxUnpackers = 8;
+/** Of trees, for snapshots and for containers, which must not wait until unpackers have a download. */
+const maxCloners = 2;
 
 /** Opens all parts, and moves what an interrupted daemon left behind out of the way. */
 export function openParts(given: ImagesOptions): ImageParts {
@@ -87,26 +91,10 @@ export function openParts(given: ImagesOptions): ImageParts {
   const { root, database, log, workerIdleMs, maxLayerBytes } = options;
   const trash = new Trash(join(root, 'trash'), { log, workerIdleMs });
   const content = new ContentStore(join(root, 'content'), trash);
-  const fetchers = new WorkerPool<FetchCalls>({
-    idleMs: workerIdleMs,
-    script: new URL('registry/fetch-worker.ts', import.meta.url),
-    maxWorkers: 1,
-    callsPerWorker: maxFetchCalls,
-  });
-  const unpackers = new WorkerPool<LayerCalls>({
-    idleMs: workerIdleMs,
-    script: new URL('layer/layer-worker.ts', import.meta.url),
-    maxWorkers: maxUnpackers,
-    callsPerWorker: 1,
-  });
-  const archivers = new WorkerPool<ArchiveCalls>({
-    idleMs: workerIdleMs,
-    script: new URL('archive/archive-worker.ts', import.meta.url),
-    maxWorkers: 1,
-    callsPerWorker: 1,
-  });
+  const pools = workerPools(workerIdleMs);
+  const { fetchers, unpackers, cloners } = pools;
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  const threads = unpackers;
+  const threads = options.snapshotter === 'overlay' ? unpackers : cloners;
   const snapshots = openSnapshotter(options.snapshotter, {
     root,
     database,
@@ -127,7 +115,25 @@ export function openParts(given: ImagesOptions): ImageParts {
   const progress = new PullProgressBoard({ content, snapshots, downloads });
   const persister = new Persister(snapshots, log);
   const stores = { table, rootfs, content, snapshots, garbage, trash, persister };
-  return { options, ...stores, fetchers, unpackers, archivers, downloads, layers, progress };
+  return { options, ...stores, ...pools, downloads, layers, progress };
+}
+
+function workerPools(idleMs: number) {
+  const one = { maxWorkers: 1, callsPerWorker: 1, idleMs };
+  const layers = { ...one, script: new URL('layer/layer-worker.ts', import.meta.url) };
+  return {
+    fetchers: new WorkerPool<FetchCalls>({
+      ...one,
+      script: new URL('registry/fetch-worker.ts', import.meta.url),
+      callsPerWorker: maxFetchCalls,
+    }),
+    unpackers: new WorkerPool<LayerCalls>({ ...layers, maxWorkers: maxUnpackers }),
+    cloners: new WorkerPool<LayerCalls>({ ...layers, maxWorkers: maxCloners }),
+    archivers: new WorkerPool<ArchiveCalls>({
+      ...one,
+      script: new URL('archive/archive-worker.ts', import.meta.url),
+    }),
+  };
 }
 
 /** Ends all threads, and all work on images; what is unfinished is for the next start to clear away. */
@@ -139,6 +145,7 @@ export async function closeParts(parts: ImageParts): Promise<void> {
     parts.downloads.close(),
     parts.fetchers.close(),
     parts.unpackers.close(),
+    parts.cloners.close(),
     parts.archivers.close(),
     parts.trash.close(),
   ]);
