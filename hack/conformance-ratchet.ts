@@ -12,38 +12,41 @@ export type Spec = {
 export type Ratchet = {
   /** Each spec with why it cannot run here at all. */
   readonly excluded: Readonly<Record<string, string>>;
-  /** Each spec with the reason for which it fails for now. */
+  /** Each spec with the reason for which it fails for now. None of these must pass. */
   readonly mayFail: Readonly<Record<string, string>>;
+  /** For each runtime handler: specs that are skipped with it, and what it lacks. */
+  readonly notWith: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly mustPass: readonly string[];
 };
 
 export type Verdict = {
   /** What passed, whether it had to or not. */
   readonly passed: readonly Spec[];
-  /** What had to pass and did not, and what failed without being known to. */
+  /** What failed without being known to, and what had to pass and was skipped. */
   readonly broken: readonly Spec[];
   /** What fails as expected. */
   readonly awaited: readonly Spec[];
-  /** What was skipped and is not known to pass. */
+  /** What was skipped as it may be. */
   readonly skipped: readonly Spec[];
   /** What passed and is not on the list yet. */
   readonly gained: readonly Spec[];
 };
 
-/** Judges the specs of a run. Specs that the run left out are not judged. */
-export function judge(ratchet: Ratchet, specs: readonly Spec[]): Verdict {
+/** Judges the specs of a run with one runtime handler. Specs that the run left out are not judged. */
+export function judge(ratchet: Ratchet, handler: string, specs: readonly Spec[]): Verdict {
   const mustPass = new Set(ratchet.mustPass);
+  const mayBeSkipped = (spec: Spec) =>
+    !mustPass.has(spec.name) || Object.hasOwn(ratchet.notWith[handler] ?? {}, spec.name);
   const mayFail = (spec: Spec) => Object.hasOwn(ratchet.mayFail, spec.name);
   const isBroken = (spec: Spec) =>
-    mustPass.has(spec.name)
-      ? spec.outcome !== 'passed'
-      : spec.outcome === 'failed' && !mayFail(spec);
+    (spec.outcome === 'failed' && !mayFail(spec)) ||
+    (spec.outcome === 'skipped' && !mayBeSkipped(spec));
   const passed = specs.filter(({ outcome }) => outcome === 'passed');
   return {
     passed,
     broken: specs.filter(isBroken),
     awaited: specs.filter((spec) => spec.outcome === 'failed' && mayFail(spec)),
-    skipped: specs.filter(({ name, outcome }) => outcome === 'skipped' && !mustPass.has(name)),
+    skipped: specs.filter((spec) => spec.outcome === 'skipped' && mayBeSkipped(spec)),
     gained: passed.filter(({ name }) => !mustPass.has(name)),
   };
 }

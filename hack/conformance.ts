@@ -88,7 +88,7 @@ function show(verdict: Verdict): void {
     console.log('hack/conformance --update makes these obligatory');
   }
   console.log(
-    `\ncritest with ${options.handler}: ${verdict.awaited.length} fail for a known reason, ${verdict.skipped.length} are not for this node`,
+    `\ncritest with ${options.handler}: ${verdict.awaited.length} fail for a known reason, ${verdict.skipped.length} are skipped: the node or the handler cannot`,
   );
   console.log(`${verdict.passed.length} passed, ${verdict.broken.length} failed`);
 }
@@ -108,7 +108,8 @@ try {
   const specs = await conformance();
   if (specs.length === 0) throw new Error('no spec was chosen');
   const isWhole = options.focus === undefined && options.skip.length === 0;
-  const verdict = judge(ratchet, isWhole ? [...specs, ...missingSpecs(ratchet, specs)] : specs);
+  const judged = isWhole ? [...specs, ...missingSpecs(ratchet, specs)] : specs;
+  const verdict = judge(ratchet, options.handler, judged);
   show(verdict);
   if (options.update) update(verdict);
   process.exitCode = verdict.broken.length === 0 ? 0 : 1;
