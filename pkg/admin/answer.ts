@@ -17,7 +17,8 @@ export async function answer(
   closing: AbortSignal,
 ): Promise<void> {
   const gone = new AbortController();
-  response.on('close', () => gone.abort());
+  // The close of an answer that is complete is nobody's going.
+  response.on('close', () => response.writableFinished || gone.abort());
   const signal = AbortSignal.any([gone.signal, closing]);
   const startedAt = performance.now();
   const [path = '', query] = (request.url ?? '').split('?');

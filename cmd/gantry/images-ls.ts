@@ -1,0 +1,31 @@
+import type { ImageSummary } from '#admin/image-json.ts';
+import type { Command } from './command.ts';
+import { shortDigest } from './pull-display.ts';
+import { formatBytes } from './sizes.ts';
+import { formatTable } from './table.ts';
+
+export const imagesLs: Command = {
+  synopsis: '',
+  summary: 'list the images of this node',
+  details: `One line for each tag. SIZE is what was downloaded: the compressed layers and the
+configuration.
+`,
+  flags: {},
+  operands: { min: 0, max: 0 },
+  run: async ({ admin, isJson }) => {
+    const answer = await admin.ask<{ readonly images: readonly ImageSummary[] }>({
+      method: 'GET',
+      path: '/v1/images',
+    });
+    if (isJson) process.stdout.write(`${JSON.stringify(answer.images)}\n`);
+    else process.stdout.write(formatTable([heading, ...answer.images.flatMap(rowsOf)]));
+  },
+};
+
+const heading = ['IMAGE', 'ID', 'SIZE', 'CREATED'];
+
+function rowsOf({ id, repoTags, repoDigests, sizeBytes, created }: ImageSummary): string[][] {
+  const names = repoTags.length > 0 ? repoTags : repoDigests;
+  const rest = [shortDigest(id), formatBytes(sizeBytes), created.slice(0, 10)];
+  return names.map((name) => [name, ...rest]);
+}
