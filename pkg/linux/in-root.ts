@@ -15,14 +15,20 @@ const AT_FDCWD = -100;
  * and `..` cannot lead out. Undefined when there is no regular file of that name.
  */
 export function readFileInRoot(root: string, path: string, maxBytes: number): string | undefined {
+  // A fifo must not hold us up until somebody writes to it.
+  const fd = openInRoot(root, path, O_RDONLY | O_NONBLOCK);
+  return fd === undefined ? undefined : readAndClose(fd, maxBytes);
+}
+
+/** The directory that has this name for a process whose root directory is `root`: a descriptor with O_PATH. */
+export function openDirectoryInRoot(root: string, path: string): number | undefined {
+  return openInRoot(root, path, O_PATH | O_DIRECTORY);
+}
+
+function openInRoot(root: string, path: string, flags: number): number | undefined {
   const rootFd = openAt(AT_FDCWD, root, { flags: O_PATH | O_DIRECTORY, resolve: 0n });
   try {
-    // A fifo must not hold us up until somebody writes to it.
-    const options = {
-      flags: O_RDONLY | O_NONBLOCK,
-      resolve: RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
-    };
-    return readAndClose(openAt(rootFd, path, options), maxBytes);
+    return openAt(rootFd, path, { flags, resolve: RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS });
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return undefined;
     throw error;

@@ -42,6 +42,8 @@ export function createLayout(state: string) {
         /** The process of config.json by itself: what an exec's process is made of. */
         process: join(folder, 'process.json'),
         rootfs: join(folder, 'rootfs'),
+        /** Images mounted for it as volumes, by number. */
+        volumes: join(folder, 'volumes'),
         pidFile: join(folder, 'pid'),
         monitorPidFile: join(folder, 'conmon.pid'),
         monitorLog: join(folder, 'conmon.log'),

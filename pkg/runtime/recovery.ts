@@ -3,6 +3,7 @@ import { isAlive } from '#linux/process.ts';
 import { now } from './clock.ts';
 import type { Container } from './container/container.ts';
 import { clearProcesses } from './container/exit.ts';
+import { containerOfOwner } from './container/image-volumes.ts';
 import { releaseContainer } from './container/remove.ts';
 import type { Engine } from './engine.ts';
 import { forgetSandbox, releaseSandbox } from './sandbox/release.ts';
@@ -33,7 +34,7 @@ export async function recover(engine: Engine): Promise<void> {
     engine.network.reconcile(new Set(engine.sandboxes.all().map(({ id }) => id))),
   );
   for (const id of engine.images.rootfsOwners()) {
-    if (engine.containers.find(id) !== undefined) continue;
+    if (engine.containers.find(containerOfOwner(id)) !== undefined) continue;
     await attempt(engine, { containerId: id }, () => engine.images.releaseRootfs(id));
   }
 }

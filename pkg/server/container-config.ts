@@ -2,7 +2,6 @@ import type * as cri from '#api/cri/v1/types.ts';
 import { Fault } from '#errors/fault.ts';
 import type {
   ContainerConfig,
-  ContainerMount,
   ContainerResources,
   ContainerSecurity,
   SelinuxLabel,
@@ -13,8 +12,9 @@ import { given } from '#runtime/given.ts';
 import type { SandboxConfig } from '#runtime/sandbox/sandbox.ts';
 import { absolutePath, enumMember, required } from './required.ts';
 import { sandboxNamespaces } from './sandbox-config.ts';
+import { containerMounts } from './container-mounts.ts';
 import { signalName } from './signal.ts';
-import { isSame, mountMapping, userNamespace } from './user-namespace.ts';
+import { isSame, userNamespace } from './user-namespace.ts';
 
 /** Checks a ContainerConfig and turns it into the runtime's own form. */
 export function containerConfig(
@@ -36,9 +36,7 @@ export function containerConfig(
       key: required(key, `config.envs[${index}].key`),
       value: value.toString(),
     })),
-    mounts: config.mounts.map((mount, index) =>
-      containerMount(mount, `config.mounts[${index}]`, sandbox),
-    ),
+    ...containerMounts(config.mounts, sandbox),
     devices: config.devices.map(({ containerPath, hostPath, permissions }, index) => ({
       containerPath: absolutePath(containerPath, `config.devices[${index}].container_path`),
       hostPath: absolutePath(hostPath, `config.devices[${index}].host_path`),
@@ -57,32 +55,6 @@ export function containerConfig(
     stopSignal: signalName(config.stopSignal),
     resources: containerResources(config.linux?.resources),
     security: containerSecurity(config.linux?.securityContext, sandbox),
-  };
-}
-
-function containerMount(mount: cri.Mount, field: string, sandbox: SandboxConfig): ContainerMount {
-  if (mount.image !== null && mount.image.image !== '') {
-    throw new Fault('unimplemented', `${field}.image: image volumes are not there yet`);
-  }
-  const { readonly, recursiveReadOnly } = mount;
-  const propagation = enumMember(
-    { 0: 'private', 1: 'host-to-container', 2: 'bidirectional' } as const,
-    mount.propagation,
-    `${field}.propagation`,
-  );
-  if (recursiveReadOnly && !(readonly && propagation === 'private')) {
-    throw new Fault(
-      'invalid-argument',
-      `${field}.recursive_read_only asks for readonly and private propagation`,
-    );
-  }
-  return {
-    containerPath: absolutePath(mount.containerPath, `${field}.container_path`),
-    hostPath: absolutePath(mount.hostPath, `${field}.host_path`),
-    readonly,
-    recursiveReadOnly,
-    propagation,
-    ...given({ mapping: mountMapping(mount, sandbox.userNamespace, field) }),
   };
 }
 

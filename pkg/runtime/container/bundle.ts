@@ -13,6 +13,7 @@ import { buildSpec } from '#runtime/spec/spec.ts';
 import { resolveUser } from '#runtime/spec/user.ts';
 import type { Container } from './container.ts';
 import { hostMounts } from './host-mounts.ts';
+import { mountImageVolumes } from './image-volumes.ts';
 import { containerNamespaces } from './namespaces.ts';
 import { mountRootfs, type PodUsers } from './rootfs.ts';
 
@@ -29,7 +30,7 @@ export async function makeBundle(
   engine: Engine,
   sandbox: Sandbox,
   { container, image }: Parts,
-): Promise<Pick<Container, 'user' | 'hasStartHooks'>> {
+): Promise<Pick<Container, 'user' | 'hasStartHooks' | 'imageRefs'>> {
   const { id, config } = container;
   const paths = engine.layout.container(id);
   mkdirSync(paths.rootfs, { recursive: true, mode: 0o700 });
@@ -43,6 +44,7 @@ export async function makeBundle(
     passwd: readFileInRoot(paths.rootfs, '/etc/passwd', maxAccountFileBytes),
     group: readFileInRoot(paths.rootfs, '/etc/group', maxAccountFileBytes),
   });
+  const volumes = await mountImageVolumes(engine, container, users);
   const plain = buildSpec({
     sandbox,
     container,
@@ -51,7 +53,7 @@ export async function makeBundle(
     rootfs: paths.rootfs,
     hostname: podHostname(sandbox.id, sandbox.config),
     files: engine.layout.sandbox(sandbox.id),
-    mounts: hostMounts(config.mounts),
+    mounts: [...hostMounts(config.mounts), ...volumes.mounts],
     namespaces: containerNamespaces(engine, sandbox, config),
     seccomp: seccompOf(config.security, engine.limits),
     limits: engine.limits,
@@ -63,7 +65,7 @@ export async function makeBundle(
   writeFileSync(paths.config, JSON.stringify({ ...spec, annotations }), { mode: 0o600 });
   writeFileSync(paths.process, JSON.stringify(spec.process), { mode: 0o600 });
   const hasStartHooks = spec.hooks?.['poststart'] === undefined ? undefined : true;
-  return { user, ...given({ hasStartHooks }) };
+  return { user, imageRefs: volumes.imageRefs, ...given({ hasStartHooks }) };
 }
 
 function podUsers(engine: Engine, { id, config }: Sandbox): PodUsers | undefined {

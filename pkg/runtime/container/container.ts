@@ -15,6 +15,16 @@ export type ContainerMount = {
   readonly mapping?: IdMapping;
 };
 
+/** An image whose files the caller wants to see at a place of their own, read-only. */
+export type ImageVolume = {
+  readonly containerPath: string;
+  /** As the caller names it: a reference or an image id. */
+  readonly image: string;
+  /** A directory of the image; empty for all of it. */
+  readonly subPath: string;
+  readonly recursiveReadOnly: boolean;
+};
+
 export type ContainerDevice = {
   readonly containerPath: string;
   readonly hostPath: string;
@@ -84,6 +94,7 @@ export type ContainerConfig = {
   readonly workingDir: string;
   readonly envs: readonly { readonly key: string; readonly value: string }[];
   readonly mounts: readonly ContainerMount[];
+  readonly imageVolumes: readonly ImageVolume[];
   readonly devices: readonly ContainerDevice[];
   /** CDI devices by their full names, such as `vendor.com/gpu=0`. */
   readonly cdiDevices: readonly string[];
@@ -155,6 +166,8 @@ export type Container = {
   readonly resources: ContainerResources;
   /** Whether something is to be run once it has started, which is the OCI runtime's to do. */
   readonly hasStartHooks?: true;
+  /** The images of its image volumes by digest, in their order; absent until they are mounted. */
+  readonly imageRefs?: readonly string[];
   /** Absent until it is resolved in the root file system. */
   readonly user?: ContainerUser;
 };

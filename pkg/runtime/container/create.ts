@@ -9,6 +9,7 @@ import { podCgroup } from '#runtime/sandbox/cgroup.ts';
 import type { Sandbox } from '#runtime/sandbox/sandbox.ts';
 import { makeBundle } from './bundle.ts';
 import { type Container, type ContainerConfig, containerKey } from './container.ts';
+import { ImageVolumeFault } from './image-volumes.ts';
 import { releaseContainer } from './remove.ts';
 
 /**
@@ -57,6 +58,7 @@ async function makeContainer(
     return container.id;
   } catch (cause) {
     await discard(engine, container);
+    if (cause instanceof ImageVolumeFault) throw cause;
     throw new Fault(faultCode(cause), `create container "${config.metadata.name}"`, { cause });
   }
 }

@@ -4,6 +4,7 @@ import { unmountUnder } from '#linux/mount.ts';
 import type { Engine } from '#runtime/engine.ts';
 import type { Container } from './container.ts';
 import { clearProcesses } from './exit.ts';
+import { releaseImageVolumes } from './image-volumes.ts';
 import { killContainer } from './stop.ts';
 
 /** Removes a container and all that it holds, killing it first. An unknown one is success. */
@@ -32,6 +33,7 @@ export async function releaseContainer(engine: Engine, container: Container): Pr
   if (hasRun && !(await engine.exits.isCleared(id))) await clearProcesses(engine, container);
   unmountUnder(paths.folder);
   await engine.images.releaseRootfs(id);
+  await releaseImageVolumes(engine, container);
   await rm(paths.folder, { recursive: true, force: true });
   await rm(paths.exit, { force: true });
   engine.exits.forget(id);

@@ -43,7 +43,7 @@ function statusOf(container: Container): ContainerStatus {
     imageId: image.id,
     labels,
     annotations,
-    mounts: mounts.map(mountMessage),
+    mounts: [...mounts.map(mountMessage), ...volumeMessages(container)],
     logPath,
     resources: { linux: resourcesMessage(container.resources), windows: null },
     user:
@@ -88,6 +88,27 @@ function mountMessage(mount: ContainerMount): Mount {
     image: null,
     imageSubPath: '',
   };
+}
+
+function volumeMessages({ config, imageRefs = [] }: Container): Mount[] {
+  return config.imageVolumes.map(({ containerPath, image, subPath, recursiveReadOnly }, index) => ({
+    containerPath,
+    hostPath: '',
+    readonly: true,
+    recursiveReadOnly,
+    propagation: MountPropagation.PROPAGATION_PRIVATE,
+    selinuxRelabel: false,
+    uidMappings: [],
+    gidMappings: [],
+    image: {
+      image: imageRefs[index] ?? image,
+      userSpecifiedImage: '',
+      annotations: {},
+      runtimeHandler: '',
+      imageRef: '',
+    },
+    imageSubPath: subPath,
+  }));
 }
 
 function verboseInfo(engine: Engine, container: Container): object {
