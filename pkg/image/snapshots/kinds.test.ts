@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmdirSync, statfsSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { makeSubvolume } from '#linux/btrfs.ts';
-import { mountPointsUnder } from '#linux/mount.ts';
+import { mountPointsUnder, mountTmpfs } from '#linux/mount.ts';
 import { Bench } from './testdata/bench.ts';
-import { btrfsDisk, overlayDisk, plainDisk } from './testdata/disks.ts';
+import { btrfsDisk, fewInodesDisk, overlayDisk, plainDisk } from './testdata/disks.ts';
 import { benchOn, describeOnBtrfs } from './testdata/snapshotter-suite.ts';
 
 const large = { name: 'large', content: Buffer.alloc(16 << 20, 'gantry') };
@@ -19,8 +19,13 @@ function bytesOnDisk(path: string): number {
 describe('overlay', () => {
   const bench = benchOn('overlay', plainDisk);
 
-  it('leaves no mount of its check behind', () => {
+  it('leaves nothing of its check behind, also when one was interrupted', () => {
+    const check = join(bench().root, 'overlay-check');
+    mkdirSync(join(check, 'target'), { recursive: true });
+    mountTmpfs(join(check, 'target'), { sizeBytes: 4096, mode: 0o700 });
+    bench().restartDaemon();
     expect(mountPointsUnder(bench().root)).toEqual([]);
+    expect(existsSync(check)).toBe(false);
   });
 
   it('refuses a root that overlayfs would misread', () => {
@@ -34,8 +39,16 @@ describe('overlay', () => {
   it('refuses a root on which overlayfs does not work, and says what does', () => {
     using disk = overlayDisk();
     const open = () => new Bench('overlay', disk);
-    expect(open).toThrow(expect.objectContaining({ code: 'failed-precondition' }));
-    rmdirSync(join(disk.path, 'scratch'));
+    expect(open).toThrow('set image.snapshotter to "native"');
+  });
+
+  it('opens on a disk that is full', async () => {
+    await using full = new Bench('overlay', fewInodesDisk());
+    const fill = (): void => {
+      for (let n = 0; ; n++) writeFileSync(join(full.scratch, `${n}`), '');
+    };
+    expect(fill).toThrow('ENOSPC');
+    full.restartDaemon();
   });
 
   it('refuses the snapshots of other kinds, and leaves them alone', async () => {

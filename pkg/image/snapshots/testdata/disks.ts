@@ -37,6 +37,15 @@ export function btrfsDisk(): Disk {
   return mountedDisk(below, path);
 }
 
+/** One that is full after some tens of files. */
+export function fewInodesDisk(): Disk {
+  const below = plainDisk();
+  const path = join(below.path, 'path');
+  mkdirSync(path);
+  mountFilesystem({ type: 'tmpfs', source: 'tmpfs', options: ['nr_inodes=64'] }, path);
+  return mountedDisk(below, path);
+}
+
 /** Why there is no btrfs to test on; undefined when there is. */
 export function btrfsMissing(): string | undefined {
   const isKnown = /\tbtrfs$/m.test(readFileSync('/proc/filesystems', 'utf8'));
