@@ -1,4 +1,4 @@
-import { lstatSync, renameSync } from 'node:fs';
+import { lstatSync, renameSync, unlinkSync } from 'node:fs';
 import { applyAttributes, attributesOf, resetDirectory } from './attributes.ts';
 import { entriesOf, TreeCopy } from './copy.ts';
 import { existingAt, joinPath, procPath, splitPath, Tree } from './tree.ts';
@@ -51,7 +51,8 @@ function mergeDirectory(merge: Merge, path: string): void {
     if (isDirectory && existing === 'directory') {
       mergeDirectory(merge, entry);
     } else {
-      if (existing !== 'nothing') tree.clear(entry);
+      if (existing === 'directory') tree.clear(entry);
+      else if (existing !== 'nothing') unlinkSync(procPath(tree.find(entry)));
       put(entry);
     }
   }
