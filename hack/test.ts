@@ -26,7 +26,8 @@ const checks: Readonly<Record<string, () => Promise<Count>>> = {
   types: async () => program('tsc', '-p', '.'),
   unit: async () => tests('unit'),
   integration: async () => tests('integration'),
-  conformance: async () => conformance(),
+  conformance: async () => conformance('crun'),
+  'conformance-runc': async () => conformance('runc'),
 };
 
 /** A program that succeeds or fails as one. */
@@ -48,13 +49,13 @@ async function tests(project: string): Promise<Count> {
 
 const inProject = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 
-/** critest, where Go was there to build it. */
-async function conformance(): Promise<Count> {
+/** critest on one runtime handler, where Go was there to build it. */
+async function conformance(handler: string): Promise<Count> {
   if (!existsSync(inProject('.tools/bin/critest'))) {
     console.log('left out: critest is not built');
     return { passed: 0, failed: 0 };
   }
-  const { stdout, failed } = await execa(inProject('hack/conformance'), {
+  const { stdout, failed } = await execa(inProject('hack/conformance'), ['--handler', handler], {
     stdout: ['inherit', 'pipe'],
     stderr: 'inherit',
     cancelSignal: guard,
