@@ -12,7 +12,7 @@ type Incoming = { readonly request: IncomingMessage; readonly response: ServerRe
 
 /** Answers one request: a request id, cancellation in, the answer or its error and one log line out. */
 export async function answer(
-  { log, ...deps }: AdminDeps,
+  deps: AdminDeps,
   { request, response }: Incoming,
   closing: AbortSignal,
 ): Promise<void> {
@@ -28,12 +28,12 @@ export async function answer(
   await withRequest({ requestId, rpc }, async () => {
     try {
       const exchange = { request, response, query: new URLSearchParams(query), signal };
-      await routeOf(rpc)({ log, ...deps }, exchange);
-      log[request.method === 'GET' ? 'debug' : 'info'](fields(), 'done');
+      await routeOf(rpc)(deps, exchange);
+      deps.log[request.method === 'GET' ? 'debug' : 'info'](fields(), 'done');
     } catch (error) {
       const { code, message } = toHttpError(error).error;
       const isExpected = signal.aborted || code === 'not-found';
-      log[isExpected ? 'debug' : 'error']({ ...fields(), code }, message);
+      deps.log[isExpected ? 'debug' : 'error']({ ...fields(), code }, message);
       refuse(response, error);
     }
   });

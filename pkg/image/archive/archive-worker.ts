@@ -1,15 +1,12 @@
 import { closeSync, fstatSync, openSync } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { setPriority } from 'node:os';
-import { blobPath } from '#image/content-paths.ts';
 import { DownloadProgress } from '#image/download-progress.ts';
-import { renameDurably } from '#image/durable-file.ts';
 import { ByteReader, growingFile } from '#image/layer/bytes.ts';
 import { decompress } from '#image/layer/decompress.ts';
 import type { Reference } from '#image/reference.ts';
 import { stageFault } from '#image/stage-fault.ts';
 import { type Caller, serve } from '#image/worker/serve.ts';
-import { ArchiveFiles } from './archive-files.ts';
+import { type ArchivedFile, ArchiveFiles } from './archive-files.ts';
 import { type ArchivedImage, imagesOf } from './archived-images.ts';
 
 /** A thread that takes archives of images to pieces. */
@@ -17,24 +14,27 @@ import { type ArchivedImage, imagesOf } from './archived-images.ts';
 export type ReadRequest = {
   /** The archive: tar, plain or compressed with gzip or zstd. */
   readonly path: string;
-  /** An empty directory of the content store's filesystem, which belongs to the caller. */
+  /** An empty directory, which belongs to the caller with all that is unpacked into it. */
   readonly directory: string;
-  /** The content store's. */
-  readonly store: string;
   /** What to call the image, whatever the archive says. */
   readonly name: Reference | undefined;
+};
+
+export type ArchiveContent = {
+  readonly images: readonly ArchivedImage[];
+  /** All that these images need, each once. */
+  readonly blobs: readonly ArchivedFile[];
 };
 
 const bufferBytes = 256 * 1024;
 
 const calls = {
-  /** Puts the blobs of an archive's images, verified, into the store. */
-  read: async (request: ReadRequest, caller: Caller): Promise<readonly ArchivedImage[]> => {
+  /** Finds out which images are in an archive, and has their blobs in files, verified. */
+  read: async (request: ReadRequest, caller: Caller): Promise<ArchiveContent> => {
     try {
       const files = unpack(request, caller.isGone);
       const images = await imagesOf(files, request.name, caller.signal);
-      await commit(files, images, request.store);
-      return images;
+      return { images, blobs: blobsOf(files, images) };
     } catch (cause) {
       throw stageFault('read the archive', cause);
     }
@@ -63,21 +63,12 @@ function unpack({ path, directory }: ReadRequest, isGone: () => boolean): Archiv
 }
 
 /** Of an image for several platforms, the blobs of the others are left behind. */
-async function commit(
-  files: ArchiveFiles,
-  images: readonly ArchivedImage[],
-  store: string,
-): Promise<void> {
+function blobsOf(files: ArchiveFiles, images: readonly ArchivedImage[]): readonly ArchivedFile[] {
   const blobs = images.flatMap(({ plan }) => [
     ...plan.documents,
     ...plan.layers.map(({ blob }) => blob),
   ]);
-  // All of them, before the first.
-  const wanted = new Map(blobs.map((blob) => [blob.digest, files.blob(blob)]));
-  for (const [digest, { path }] of wanted) {
-    await using file = await open(path);
-    await renameDurably(file, path, blobPath(store, digest));
-  }
+  return [...new Map(blobs.map((blob) => [blob.digest, files.blob(blob)])).values()];
 }
 
 // On Linux, of this thread alone.

@@ -1,9 +1,10 @@
 import { createWriteStream } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { newIngestPath } from '#image/content-paths.ts';
+import { blobPath, newIngestPath } from '#image/content-paths.ts';
 import type { ContentStore } from '#image/content-store.ts';
+import { renameDurably } from '#image/durable-file.ts';
 import type { Garbage } from '#image/garbage.ts';
 import type { Image } from '#image/image.ts';
 import type { ImageTable } from '#image/image-table.ts';
@@ -13,6 +14,7 @@ import type { PullProgressBoard } from '#image/pull-progress-board.ts';
 import { formatReference, type Reference } from '#image/reference.ts';
 import { stageFault } from '#image/stage-fault.ts';
 import type { WorkerPool } from '#image/worker/worker-pool.ts';
+import type { ArchivedFile } from './archive-files.ts';
 import type { ArchiveCalls, ReadRequest } from './archive-worker.ts';
 
 export type ImportDeps = {
@@ -53,14 +55,13 @@ async function takeIn(
   { bytes, name }: Archive,
   signal: AbortSignal,
 ): Promise<readonly NamedImage[]> {
-  const store = deps.content.directory;
-  const folder = newIngestPath(store);
+  const folder = newIngestPath(deps.content.directory);
   const directory = join(folder, 'files');
   const path = join(folder, 'archive');
   await mkdir(directory, { recursive: true });
   try {
     await receive(bytes, path, signal);
-    return await read(deps, { path, directory, store, name }, signal);
+    return await read(deps, { path, directory, name }, signal);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -80,11 +81,19 @@ async function read(
   signal: AbortSignal,
 ): Promise<readonly NamedImage[]> {
   using _pause = deps.garbage.pause();
-  const found = await deps.archivers.call('read', request, signal);
-  return found.map(({ reference, plan }) => {
-    deps.content.add([...plan.documents, ...plan.layers.map(({ blob }) => blob)]);
-    return { reference, ...keepImage(deps, plan) };
-  });
+  const { images, blobs } = await deps.archivers.call('read', request, signal);
+  for (const blob of blobs) {
+    signal.throwIfAborted();
+    await store(deps.content, blob);
+  }
+  return images.map(({ reference, plan }) => ({ reference, ...keepImage(deps, plan) }));
+}
+
+/** The store knows of each blob at once, so that none is left behind when the next one fails. */
+async function store(content: ContentStore, { path, digest, size }: ArchivedFile): Promise<void> {
+  await using file = await open(path);
+  await renameDurably(file, path, blobPath(content.directory, digest));
+  content.add([{ digest, size }]);
 }
 
 async function unpack(deps: ImportDeps, image: NamedImage, signal: AbortSignal): Promise<void> {

@@ -13,7 +13,7 @@ export type TarMember = {
 const blockBytes = 512;
 /** What fits into the eleven octal digits of a ustar header. */
 const maxOctalSize = 8 ** 11;
-const chunkBytes = 256 * 1024;
+const chunkBytes = 64 * 1024;
 
 /** The bytes of a tar archive of these files, the same whenever it is written. */
 export async function* tarStream(members: Iterable<TarMember>): AsyncGenerator<Uint8Array, void> {
