@@ -50,6 +50,8 @@ export type PodNetwork = {
 
 /** Implemented by cgroupfs-ts. Paths begin at the root of the hierarchy. */
 export type Cgroups = {
+  /** `unified` is cgroup v2 alone. */
+  readonly mounts: { readonly mode: 'unified' | 'legacy' | 'hybrid' };
   exists(path: string): boolean;
   /** Ends every process in the cgroup and below, whatever it waits for, or throws saying which stays. */
   kill(path: string): Promise<void>;

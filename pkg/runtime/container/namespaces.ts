@@ -27,7 +27,13 @@ export function containerNamespaces(
     ...(network === 'pod' ? ([{ type: 'uts', path: paths.namespace('uts') }] as const) : []),
     ...(ipc === 'pod' ? ([{ type: 'ipc', path: paths.namespace('ipc') }] as const) : []),
     ...pidNamespace(engine, sandbox, pid),
+    ...cgroupNamespace(engine, config),
   ];
+}
+
+/** On cgroup v2 a container sees its own cgroup as the root, unless it is to see all of the node. */
+function cgroupNamespace({ cgroups }: Engine, { security }: ContainerConfig): Linux['namespaces'] {
+  return cgroups.mounts.mode === 'unified' && !security.privileged ? [{ type: 'cgroup' }] : [];
 }
 
 function pidNamespace(
