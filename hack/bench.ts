@@ -12,9 +12,11 @@ import { processes } from '#harness/leftovers.ts';
 import { containerConfig, forever, podConfig, runContainer, runPod } from '#harness/pods.ts';
 import { push, startRegistry } from '#harness/registry.ts';
 import { prepareBarePods } from './bench-bare.ts';
+import { median } from './bench-median.ts';
 import { cpuMs, memoryKib } from './bench-usage.ts';
 
 const usage = `Usage: hack/bench [--rounds N] [--pods N] [--json] [--peer NAME=SOCKET]...
+       hack/bench images [--help]
 
   --rounds N          repetitions of each measurement (30)
   --pods N            pods that run while memory is measured (30)
@@ -40,13 +42,6 @@ const idleMs = 10_000;
 /** One way to do a thing: returns what undoes it, outside of the measured time. */
 type Contender = () => Promise<() => Promise<unknown>>;
 type Medians = Readonly<Record<string, number>>;
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const upper = sorted[middle] ?? Number.NaN;
-  return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? upper)) / 2;
-}
 
 /** Runs the contenders in alternation, so that a noisy moment hits all of them; medians in ms. */
 async function alternate(contenders: Readonly<Record<string, Contender>>): Promise<Medians> {
