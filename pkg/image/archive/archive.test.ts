@@ -1,10 +1,12 @@
 import { once } from 'node:events';
-import { existsSync, readdirSync, truncateSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, truncateSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { describe as story } from '#errors/fault.ts';
+import { mountTmpfs, unmount } from '#linux/mount.ts';
 import { openTestImages, type TestImages } from '#image/testdata/open-images.ts';
 import { tarArchive, type TestEntry } from '#image/testdata/tar-archive.ts';
 import {
@@ -285,6 +287,31 @@ it('import keeps what was there before when it fails', async () => {
     new PassThrough().resume(),
     never,
   );
+});
+
+const large = { name: 'large', content: Buffer.alloc(30 << 20) };
+
+it.each([
+  ['the archive', tarArchive([large]), 'receive the archive'],
+  ['what is in it', gzipSync(tarArchive([large])), 'and there is room for'],
+  ['a layer', tarArchive(layoutEntries(buildImage([{ entries: [large] }]))), 'unpack layer'],
+])('import fails when there is no room for %s, and leaves room', async (_, bytes, message) => {
+  const disk = mkdtempSync(join(tmpdir(), 'gantry-disk-'));
+  mountTmpfs(disk, { sizeBytes: 24 << 20, mode: 0o755 });
+  try {
+    await opened[Symbol.asyncDispose]();
+    const root = join(disk, 'root');
+    mkdirSync(root);
+    opened = await openTestImages({ root });
+    const importing = importBytes(bytes);
+    await expect(importing).rejects.toMatchObject({ code: 'resource-exhausted' });
+    expect(await failure(importing)).toMatch(message);
+    await expectNothingLeft();
+    await opened.close();
+  } finally {
+    unmount(disk);
+    rmdirSync(disk);
+  }
 });
 
 describe('export', () => {
