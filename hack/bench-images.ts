@@ -182,12 +182,14 @@ async function loopDelay(pull: Pull, directory: string): Promise<string> {
   }
 }
 
+function cells(row: readonly string[]): string {
+  return row
+    .map((cell) => cell.padEnd(26))
+    .join('')
+    .trimEnd();
+}
+
 function printTable(results: readonly Result[]): void {
-  const cells = (row: readonly string[]) =>
-    row
-      .map((cell) => cell.padEnd(26))
-      .join('')
-      .trimEnd();
   console.log(
     cells(['median', 'gantry (peak RSS)', 'floor', 'containerd (peak RSS)', 'main thread late by']),
   );
