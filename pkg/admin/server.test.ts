@@ -85,7 +85,8 @@ it('pulls an image, and tells how far it is', async () => {
   const response = await ask('POST', '/v1/images/pull', { image: reference });
   const lines = createInterface(response)[Symbol.asyncIterator]();
   const next = async () => JSON.parse((await lines.next()).value ?? 'null');
-  const { progress } = await next();
+  let { progress } = await next();
+  while (progress.layers[0]?.stage !== 'downloading') ({ progress } = await next());
   const total = layer?.bytes.length ?? 0;
   expect(progress).toMatchObject({
     reference,

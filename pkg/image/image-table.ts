@@ -1,3 +1,4 @@
+import { Fault } from '#errors/fault.ts';
 import type { Log } from '#log/log.ts';
 import type { Database } from '#store/database.ts';
 import { RecordTable } from '#store/record-table.ts';
@@ -51,16 +52,21 @@ export class ImageTable {
     return matching.length === 1 ? matching[0] : undefined;
   }
 
-  /** What a name stands for; by id, what the image was pulled as first. */
-  contentOf(text: string): NamedContent | undefined {
-    const record = this.#records.get(this.find(text)?.id ?? '');
-    if (record === undefined) return undefined;
-    const { id: imageId, tags, contents } = record;
+  /** As `find`; throws `not-found` where there is none. */
+  get(text: string): Image {
+    const image = this.find(text);
+    if (image !== undefined) return image;
+    throw new Fault('not-found', `image "${text}" is not on this node`);
+  }
+
+  /** What a name stands for; by id, what the image was pulled as first. Throws as `get` does. */
+  contentOf(text: string): NamedContent {
+    const { id: imageId, tags, contents } = this.#recordOf(this.get(text));
     const name = canonicalName(text) ?? '';
     const [first = ''] = Object.keys(contents);
     const key = tags[name] ?? (name in contents ? name : first);
     const content = contents[key];
-    if (content === undefined) return undefined;
+    if (content === undefined) throw new Fault('internal', `the record of "${text}" is torn`);
     const tagged = Object.keys(tags).filter((tag) => tags[tag] === key);
     const names = name in tags ? [name] : tagged.length > 0 ? tagged : [key];
     return { imageId, names, content };
@@ -93,9 +99,9 @@ export class ImageTable {
   }
 
   /** Gives what a name or an id stands for one more tag. */
-  tag({ imageId, content }: NamedContent, reference: Reference): Image | undefined {
-    const record = this.#records.get(imageId);
-    if (record === undefined) return undefined;
+  tag(text: string, reference: Reference): Image {
+    const { content } = this.contentOf(text);
+    const record = this.#recordOf(this.get(text));
     const key = `${nameOf(reference)}@${content.target.digest}`;
     const contents = { ...record.contents, [key]: content };
     return this.#enter({
@@ -110,6 +116,12 @@ export class ImageTable {
     this.#table.delete(id);
     this.#records.delete(id);
     this.#refresh();
+  }
+
+  #recordOf({ id }: Image): ImageRecord {
+    const record = this.#records.get(id);
+    if (record === undefined) throw new Fault('internal', `image "${id}" has no record`);
+    return record;
   }
 
   #enter(record: ImageRecord): Image {

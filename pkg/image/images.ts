@@ -5,6 +5,7 @@ import { Fault } from '#errors/fault.ts';
 import { type Export, exportArchive } from './archive/export-archive.ts';
 import { type Archive, importArchive } from './archive/import-archive.ts';
 import type { Image } from './image.ts';
+import { prepareRootfs, releaseRootfs } from './container-rootfs.ts';
 import { Joined } from './joined.ts';
 import { closeParts, type ImageParts, type ImagesOptions, openParts } from './parts.ts';
 import { pinnedBy } from './pinned.ts';
@@ -40,6 +41,8 @@ export type Images = {
   list(): readonly Image[];
   /** By tag, by digest, by name without tag, by id or the unambiguous beginning of one. */
   find(reference: string): Image | undefined;
+  /** As `find`; throws `not-found` where there is none. */
+  get(reference: string): Image;
   /** Whether the node is configured to keep it. */
   isPinned(image: Image): boolean;
   /** Gives an image one more tag, which it takes from another that had it. */
@@ -98,8 +101,13 @@ export async function openImages(options: ImagesOptions): Promise<Images> {
     pulls: () => parts.progress.list(),
     list: () => table.list(),
     find: (reference) => table.find(reference),
+    get: (reference) => table.get(reference),
     isPinned: pinnedBy(parts.options.pinned),
-    tag: (reference, name) => tag(parts, reference, name),
+    tag: async (reference, name) => {
+      const image = table.tag(reference, parseTag(name));
+      await writeIndex(parts);
+      return image;
+    },
     import: async (bytes, { name }, signal) => {
       const archive = { bytes, name: name === undefined ? undefined : parseTag(name) };
       return imports.run(randomUUID(), (wanted) => take(parts, archive, wanted), signal);
@@ -122,11 +130,7 @@ export async function openImages(options: ImagesOptions): Promise<Images> {
       };
     },
     prepareRootfs: (containerId, imageId) => prepareRootfs(parts, containerId, imageId),
-    releaseRootfs: async (containerId) => {
-      snapshots.release(checkedId(containerId));
-      rootfs.delete(containerId);
-      garbage.collect();
-    },
+    releaseRootfs: async (containerId) => releaseRootfs(parts, containerId),
     rootfsOwners: () => rootfs.owners(),
     close: async () => {
       await Promise.all([pulls.close(), imports.close(), closeParts(parts)]);
@@ -167,22 +171,10 @@ async function take(
   }
 }
 
-async function tag(parts: ImageParts, reference: string, name: string): Promise<Image> {
-  const content = parts.table.contentOf(reference);
-  const image = content && parts.table.tag(content, parseTag(name));
-  if (image === undefined) throw notHere(reference);
-  await writeIndex(parts);
-  return image;
-}
-
 /** To be done when new images are in the table. */
 async function entered(parts: ImageParts): Promise<void> {
   await writeIndex(parts);
   parts.persister.soon();
-}
-
-function notHere(reference: string): Fault {
-  return new Fault('not-found', `image "${reference}" is not on this node`);
 }
 
 /** The index is for others; the images are in the database. */
@@ -199,27 +191,4 @@ function pullFault(reference: string, cause: unknown): Fault {
   // kubelet shows its own reason for messages that begin so.
   const prefix = code === 'unavailable' ? 'RegistryUnavailable: ' : '';
   return new Fault(code, `${prefix}pull image "${reference}"`, { cause });
-}
-
-async function prepareRootfs(
-  { table, rootfs, snapshots }: ImageParts,
-  containerId: string,
-  imageId: string,
-): Promise<Mount> {
-  const image = table.find(imageId);
-  if (image === undefined) throw notHere(imageId);
-  const act = `prepare the root filesystem of "${checkedId(containerId)}"`;
-  // Recorded first: it keeps the layers, and leads to what is made next.
-  const chainIds = rootfs.chainIdsOf(containerId, image.chainIds);
-  try {
-    return await snapshots.prepare(containerId, chainIds.at(-1));
-  } catch (cause) {
-    throw stageFault(act, cause);
-  }
-}
-
-/** Ids become names of directories. */
-function checkedId(containerId: string): string {
-  if (/^\w[\w.-]*$/.test(containerId)) return containerId;
-  throw new Fault('invalid-argument', `malformed container id "${containerId}"`);
 }

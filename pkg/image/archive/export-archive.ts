@@ -6,7 +6,7 @@ import { Fault, isErrno } from '#errors/fault.ts';
 import { blobPath } from '#image/content-paths.ts';
 import type { ContentStore } from '#image/content-store.ts';
 import type { Garbage } from '#image/garbage.ts';
-import type { ImageTable, NamedContent } from '#image/image-table.ts';
+import type { ImageTable } from '#image/image-table.ts';
 import { stageFault } from '#image/stage-fault.ts';
 import { type ArchiveFormat, type BlobContent, membersOf } from './export-formats.ts';
 import { tarStream } from './tar-stream.ts';
@@ -33,7 +33,7 @@ export async function exportArchive(
   signal: AbortSignal,
 ): Promise<void> {
   const act = `export ${references.map((each) => `"${each}"`).join(', ')}`;
-  const images = references.map((reference) => found(deps.table, reference));
+  const images = references.map((reference) => deps.table.contentOf(reference));
   const blobs = images.flatMap(({ content }) => content.blobs);
   const lease = { digests: blobs.map(({ digest }) => digest), chainIds: [] };
   deps.garbage.lease(lease);
@@ -51,12 +51,6 @@ export async function exportArchive(
   } finally {
     deps.garbage.giveBack(lease);
   }
-}
-
-function found(table: ImageTable, reference: string): NamedContent {
-  const image = table.contentOf(reference);
-  if (image !== undefined) return image;
-  throw new Fault('not-found', `image "${reference}" is not on this node`);
 }
 
 /** The size stands before the content, where it cannot be mended any more. */
