@@ -268,7 +268,13 @@ it('two networks live side by side', async () => {
   const first = network;
   const other = openDatabase(':memory:');
   const second = { bridge: 'pods1', subnet: '198.18.1.0/24' };
-  network = await openPodNetwork({ config: second, database: other, thread, log, nft: '/usr/sbin/nft' });
+  network = await openPodNetwork({
+    config: second,
+    database: other,
+    thread,
+    log,
+    nft: '/usr/sbin/nft',
+  });
   const two = await addPod('two');
   await using _server = await serveWhoami(netns('one'), 'tcp', 80);
   expect(await askWhoami(netns('two'), 'tcp', [one.address, 80])).toBe(one.gateway);

@@ -28,8 +28,14 @@ export async function createContainer(
     const sentence = `container "${config.metadata.name}" (attempt ${config.metadata.attempt}) exists with another configuration, as "${existing.id}"`;
     throw new Fault('already-exists', sentence);
   }
-  if (existing !== undefined && !engine.creatingContainers.isRunning(key)) return existing.id;
-  return engine.creatingContainers.run(key, () => makeContainer(engine, sandbox, config));
+  const isRunning = engine.creatingContainers.isRunning(key);
+  const isMade = existing !== undefined && existing.state.kind !== 'creating';
+  if (isMade && !isRunning) return existing.id;
+  return engine.creatingContainers.run(key, async () => {
+    // What an earlier creation failed to undo has to go first: it holds the name.
+    if (existing !== undefined) await releaseContainer(engine, existing);
+    return makeContainer(engine, sandbox, config);
+  });
 }
 
 async function makeContainer(
