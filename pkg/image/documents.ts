@@ -16,6 +16,7 @@ export const descriptorSchema = v.object({
   mediaType: v.string(),
   digest,
   size: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
+  annotations: v.fallback(v.optional(v.record(v.string(), v.string())), undefined),
   platform: v.optional(
     v.object({ architecture: v.string(), os: v.string(), variant: v.optional(v.string()) }),
   ),
@@ -89,7 +90,10 @@ export function parseConfigFile(bytes: Uint8Array): ImageConfigFile {
 }
 
 /** Reads JSON that must look as `schema` says. */
-export function parseAs<Output>(schema: v.GenericSchema<unknown, Output>, bytes: Uint8Array): Output {
+export function parseAs<Output>(
+  schema: v.GenericSchema<unknown, Output>,
+  bytes: Uint8Array,
+): Output {
   try {
     return v.parse(schema, JSON.parse(new TextDecoder().decode(bytes)));
   } catch (cause) {

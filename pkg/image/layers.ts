@@ -97,13 +97,13 @@ export class Layers {
   ): Promise<Extracted> {
     await using blob = await this.#deps.downloads.open(sourceOf(stack, layer), signal);
     const { fd, progress, stored } = blob;
-    const { diffId } = layer;
+    const { diffId, fileName } = layer;
     const { whiteouts } = this.#deps.snapshots;
     const extracted = Promise.withResolvers<Extracted>();
     const unpack = async (wanted: AbortSignal): Promise<void> => {
       using _slot = await stack.unpacking.hold();
       const { maxLayerBytes: maxBytes } = this.#deps;
-      const request = { fd, progress, directory, diffId, whiteouts, maxBytes };
+      const request = { fd, progress, directory, diffId, fileName, whiteouts, maxBytes };
       try {
         extracted.resolve(await this.#deps.unpackers.call('unpack', request, wanted));
       } catch (error) {

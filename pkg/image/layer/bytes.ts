@@ -1,4 +1,4 @@
-import { readSync } from 'node:fs';
+import { readSync, writeSync } from 'node:fs';
 import { Fault } from '#errors/fault.ts';
 import type { DownloadProgress } from '#image/download-progress.ts';
 
@@ -90,4 +90,8 @@ export class ByteReader {
   skip(bytes: number): void {
     this.pass(bytes, () => {});
   }
+}
+
+export function writeAll(fd: number, bytes: Uint8Array): void {
+  for (let written = 0; written < bytes.length;) written += writeSync(fd, bytes, written);
 }

@@ -68,6 +68,7 @@ async function unpack(archive: Buffer, pack = (tar: Buffer) => tar): Promise<Ext
     directory: target,
     diffId: digestOf(archive),
     whiteouts: 'marks',
+    fileName: undefined,
     maxBytes: 1 << 30,
   } as const;
   try {

@@ -1,4 +1,4 @@
-import { constants, writeSync } from 'node:fs';
+import { constants } from 'node:fs';
 import { stageFault } from '#image/stage-fault.ts';
 import {
   check,
@@ -11,7 +11,7 @@ import {
   symlinkat,
 } from '#linux/libc.ts';
 import { applyAttributes, makeOpaque } from './attributes.ts';
-import { type ByteReader, tooLarge } from './bytes.ts';
+import { type ByteReader, tooLarge, writeAll } from './bytes.ts';
 import { type TarEntry, tarEntries } from './tar.ts';
 import { malformed } from './tar-header.ts';
 import { bytesOnDisk } from './disk-usage.ts';
@@ -44,7 +44,8 @@ const whiteoutPrefix = '.wh.';
 const opaqueMarker = '.wh..wh..opq';
 const nodeTypes = { character: 0o020_000, block: 0o060_000, fifo: 0o010_000 };
 const O_CLOEXEC = 0o2_000_000;
-const newFile =
+/** How files are made: never through a link, never in place of something. */
+export const newFile =
   constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW | O_CLOEXEC;
 
 /**
@@ -234,10 +235,6 @@ class Extraction implements Disposable {
     else if (lastError() !== 'EEXIST') check(made, 'mknodat', place.base);
     else if (existingAt(place) === 'directory') makeOpaque(place);
   }
-}
-
-function writeAll(fd: number, bytes: Uint8Array): void {
-  for (let written = 0; written < bytes.length;) written += writeSync(fd, bytes, written);
 }
 
 /** A path below the root without `.` and `..`, which cannot leave the root; the root's is empty. */

@@ -14,6 +14,7 @@ import { copyTree, type CopyRequest } from './copy.ts';
 import { measureTree } from './disk-usage.ts';
 import { inheritAttributes } from './inherit.ts';
 import { mergeLayer, type MergeRequest } from './merge.ts';
+import { placeFile } from './place-file.ts';
 import type { WhiteoutFormat } from './whiteouts.ts';
 
 /** A thread that unpacks one layer after the other. It blocks; nothing else runs in it meanwhile. */
@@ -26,6 +27,8 @@ export type UnpackRequest = {
   readonly directory: string;
   /** The digest that the plain archive must have. */
   readonly diffId: string;
+  /** It is no archive, but to be this file. */
+  readonly fileName: string | undefined;
   readonly whiteouts: WhiteoutFormat;
   /** A plain archive that is larger is refused. */
   readonly maxBytes: number;
@@ -47,7 +50,9 @@ const plain = Buffer.allocUnsafeSlow(bufferBytes);
 const calls = {
   unpack: (request: UnpackRequest, caller: Caller): Extracted => {
     try {
-      return unpack(request, caller);
+      return request.fileName === undefined
+        ? unpack(request, caller)
+        : place(request, request.fileName, caller);
     } catch (cause) {
       throw stageFault(`unpack layer "${request.diffId}"`, cause);
     }
@@ -83,6 +88,13 @@ function unpack(request: UnpackRequest, caller: Caller): Extracted {
   const digest = `sha256:${hash.digest('hex')}`;
   if (digest === diffId) return extracted;
   throw new Fault('failed-precondition', `its content has the digest "${digest}"`);
+}
+
+/** The digest of the file is that of the download. */
+function place(request: UnpackRequest, fileName: string, { isGone }: Caller): Extracted {
+  const file = { fd: request.fd, progress: new DownloadProgress(request.progress) };
+  const reader = new ByteReader(growingFile(file, compressed, isGone));
+  return placeFile(reader, request.directory, fileName);
 }
 
 function hashing(next: NextChunk, hash: Hash): NextChunk {

@@ -3,6 +3,7 @@ import { Fault } from '#errors/fault.ts';
 import { checkLayer, parseConfigFile, parseTopDocument } from '#image/documents.ts';
 import { type ImageConfig, imageConfigOf } from '#image/image-config.ts';
 import { chooseManifest, rankOf } from '#image/platform.ts';
+import { artifactLayers, isArtifact } from './artifact.ts';
 import type { Documents, StoredDocument } from './image-documents.ts';
 
 /** All that must be known of an image to fetch and unpack it. Its documents are in the store. */
@@ -11,14 +12,19 @@ export type ImagePlan = {
   readonly target: Descriptor;
   /** On the way to the layers: the target, inner indexes, the manifest, the configuration. */
   readonly documents: readonly Descriptor[];
-  /** The digest of the configuration, which is the image's id. */
+  /** The digest of the configuration, which is the image's id; of an artifact, of its manifest. */
   readonly imageId: string;
   /** The lowest first. */
   readonly layers: readonly PlannedLayer[];
   readonly config: ImageConfig;
 };
 
-export type PlannedLayer = { readonly blob: Descriptor; readonly diffId: string };
+export type PlannedLayer = {
+  readonly blob: Descriptor;
+  readonly diffId: string;
+  /** Of an artifact: the layer is one file, of this name. */
+  readonly fileName?: string;
+};
 
 const maxIndexDepth = 3;
 /** What overlayfs can stack (OVL_MAX_STACK); real images have not half as many. */
@@ -38,17 +44,32 @@ export async function resolveImage(
     const top = parseTopDocument(document.bytes, document.descriptor.mediaType);
     if (top.kind === 'manifest') {
       const config = await store.document(top.manifest.config, 'blobs', signal);
-      documents.push(config.descriptor);
-      const file = parseConfigFile(config.bytes);
-      checkPlatform(file, architecture);
-      const layers = layersOf(top.manifest, file);
-      const imageId = config.descriptor.digest;
-      return { target: target.descriptor, documents, imageId, layers, config: imageConfigOf(file) };
+      const found = { target: target.descriptor, documents: [...documents, config.descriptor] };
+      const plan = isArtifact(top.manifest)
+        ? artifactPlan(top.manifest, document)
+        : imagePlan(top.manifest, config, architecture);
+      return { ...found, ...plan };
     }
     const chosen = choose(top.index.manifests, architecture);
     document = await store.document(chosen, 'manifests', signal);
   }
   throw new Fault('failed-precondition', 'the index leads from index to index');
+}
+
+type OwnPlan = Pick<ImagePlan, 'imageId' | 'layers' | 'config'>;
+
+function imagePlan(manifest: Manifest, config: StoredDocument, architecture: string): OwnPlan {
+  const file = parseConfigFile(config.bytes);
+  checkPlatform(file, architecture);
+  const layers = layersOf(manifest, file);
+  return { imageId: config.descriptor.digest, layers, config: imageConfigOf(file) };
+}
+
+function artifactPlan(manifest: Manifest, { descriptor }: StoredDocument): OwnPlan {
+  checkCount(manifest.layers);
+  const layers = artifactLayers(manifest);
+  const nothing = { rootfs: { type: 'layers', diff_ids: [] } } as const;
+  return { imageId: descriptor.digest, layers, config: imageConfigOf(nothing) };
 }
 
 function choose(manifests: readonly Descriptor[], architecture: string): Descriptor {
@@ -72,15 +93,18 @@ function wrongPlatform(architecture: string, offered: readonly string[]): Fault 
 }
 
 function layersOf({ layers }: Manifest, { rootfs }: ImageConfigFile): PlannedLayer[] {
-  if (layers.length > maxLayers) {
-    const sentence = `the image has ${layers.length} layers, and overlayfs takes ${maxLayers}`;
-    throw new Fault('failed-precondition', sentence);
-  }
+  checkCount(layers);
   const diffIds = rootfs.diff_ids;
   if (layers.length !== diffIds.length) {
     const counts = `${layers.length} layers, and ${diffIds.length} in its configuration`;
     throw new Fault('failed-precondition', `the manifest has ${counts}`);
   }
   layers.forEach(checkLayer);
-  return layers.map((blob, n) => ({ blob, diffId: diffIds[n] ?? '' }));
+  return layers.map(({ annotations: _, ...blob }, n) => ({ blob, diffId: diffIds[n] ?? '' }));
+}
+
+function checkCount({ length }: readonly Descriptor[]): void {
+  if (length <= maxLayers) return;
+  const sentence = `the image has ${length} layers, and overlayfs takes ${maxLayers}`;
+  throw new Fault('failed-precondition', sentence);
 }

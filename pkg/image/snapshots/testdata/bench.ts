@@ -90,7 +90,13 @@ export class Bench implements AsyncDisposable {
     const directory = await this.snapshots.begin(never);
     using layer = openLayer(join(this.scratch, 'layer.tar'), archive);
     const { whiteouts } = this.snapshots;
-    const request = { ...layer.request, directory, whiteouts, maxBytes: 1 << 30 };
+    const request = {
+      ...layer.request,
+      directory,
+      whiteouts,
+      fileName: undefined,
+      maxBytes: 1 << 30,
+    };
     return { directory, extracted: await this.#threads.call('unpack', request, never) };
   }
 
