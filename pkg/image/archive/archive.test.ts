@@ -350,6 +350,28 @@ describe('export', () => {
     expect(await importBytes(both)).toHaveLength(2);
   });
 
+  it('has artifacts in the format oci only', async () => {
+    const config = blobOf('application/vnd.oci.empty.v1+json', {});
+    const file = {
+      ...blobOf('text/plain', Buffer.from('hello')),
+      annotations: { 'org.opencontainers.image.title': 'hello.txt' },
+    };
+    const manifest = blobOf('application/vnd.oci.image.manifest.v1+json', {
+      schemaVersion: 2,
+      mediaType: 'application/vnd.oci.image.manifest.v1+json',
+      artifactType: 'application/vnd.example',
+      config: descriptorOf(config),
+      layers: [{ ...descriptorOf(file), annotations: file.annotations }],
+    });
+    const [before] = await importEntries(layoutEntries({ manifest, config, layers: [file] }));
+    const wanted = { references: [name], format: 'docker' } as const;
+    const destination = new PassThrough();
+    expect(await failure(opened.images.export(wanted, destination, never))).toMatch('use oci');
+    const archive = await exported([name], 'oci');
+    await opened.images.remove(name);
+    expect(await importBytes(archive)).toEqual([before]);
+  });
+
   it('is the same every time', async () => {
     await importEntries(layoutEntries(image));
     expect(await exported([name], 'docker')).toEqual(await exported([name], 'docker'));

@@ -1,4 +1,5 @@
 import type { Descriptor } from '#api/oci/image.ts';
+import { Fault } from '#errors/fault.ts';
 import type { NamedContent } from '#image/image-table.ts';
 import { mediaTypes } from '#image/media-types.ts';
 import type { TarMember } from './tar-stream.ts';
@@ -44,6 +45,7 @@ function dockerArchiveOf(images: readonly NamedContent[], blobContent: BlobConte
   const parts = images.map(({ imageId, names, content: { blobs } }) => {
     // An image's blobs are its documents, of which the configuration is the last, then its layers.
     const at = blobs.findIndex(({ digest }) => digest === imageId);
+    if (isManifest(blobs[at])) throw new Fault('unimplemented', 'docker has no artifacts: use oci');
     return { names, config: blobs.slice(at, at + 1), layers: blobs.slice(at + 1) };
   });
   const manifests = parts.map(({ names, config, layers }) => ({
@@ -60,6 +62,11 @@ function dockerArchiveOf(images: readonly NamedContent[], blobContent: BlobConte
     ...parts.flatMap(({ config }) => config.map(file(configName))),
     ...parts.flatMap(({ layers }) => layers.map(file(layerName))),
   ];
+}
+
+/** An artifact has no configuration: its id is its manifest's digest. */
+function isManifest(blob: Descriptor | undefined): boolean {
+  return blob?.mediaType === mediaTypes.manifest;
 }
 
 const configName = (blob: Descriptor) => `${hex(blob)}.json`;
