@@ -35,6 +35,17 @@ describe('images', () => {
     expect(await status(cri, id.replace('sha256:', ''))).toEqual(byTag);
   });
 
+  test('a verbose ImageStatus has the configuration in the words of the OCI', async ({
+    daemon: { cri },
+  }) => {
+    const defaults = { Env: ['A=b'], Cmd: ['/x'], User: '7:8', Volumes: { '/v': {} } };
+    const { id } = await pulled(cri, ['a'], defaults);
+    const { info } = await cri.imageStatus({ image: { image: id }, verbose: true });
+    const told: unknown = JSON.parse(info['info'] ?? '');
+    expect(told).toMatchObject({ imageSpec: { os: 'linux', config: defaults } });
+    expect((await cri.imageStatus({ image: { image: id } })).info).toEqual({});
+  });
+
   test('ImageStatus of an unknown image is empty, not an error', async ({ daemon: { cri } }) => {
     expect(await status(cri, 'example.com/no/such:image')).toBeNull();
   });
