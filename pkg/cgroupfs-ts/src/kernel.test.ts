@@ -1,59 +1,29 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Cgroupfs, openCgroupfs } from './cgroupfs.ts';
-import { type CgroupMounts, hierarchyRoots, readMounts } from './mounts.ts';
+import { hasController, kinds, type OwnCgroup, ownCgroup } from './kernel-fixture.ts';
+import { hierarchyRoots } from './mounts.ts';
 
 // Against the hierarchies of this machine, in cgroups of our own.
 
-const mounts = readMounts();
-/** A v1 cpuset takes no process before it has processors. */
-const usable = new Map([...mounts.legacy].filter(([name]) => name !== 'cpuset'));
-const kinds: [string, CgroupMounts][] = [];
-if (mounts.unified !== undefined) {
-  kinds.push(['v2', { mode: 'unified', unified: mounts.unified, legacy: new Map() }]);
-}
-if (usable.size > 0) kinds.push(['v1', { mode: 'legacy', unified: undefined, legacy: usable }]);
-if (mounts.mode === 'hybrid') kinds.push(['v1 with v2', { ...mounts, legacy: usable }]);
-
 describe.each(kinds)('cgroup %s', (_, kind) => {
+  let own: OwnCgroup;
   let cgroupfs: Cgroupfs;
   let path: string;
-  let children: ChildProcess[];
+  let start: OwnCgroup['start'];
 
-  beforeEach(() => {
-    cgroupfs = openCgroupfs({ mounts: kind, removeTimeoutMs: 500 });
-    path = `/gantry-test-${randomBytes(4).toString('hex')}`;
-    children = [];
-    make(path);
+  beforeEach(async () => {
+    own = await ownCgroup(kind);
+    ({ cgroupfs, path, start } = own);
   });
 
-  afterEach(async () => {
-    await openCgroupfs({ mounts: kind }).kill(path);
-    await cgroupfs.remove(path);
-    for (const child of children) child.kill('SIGKILL');
-  });
-
-  function make(cgroup: string): void {
-    for (const root of hierarchyRoots(kind)) mkdirSync(join(root, cgroup));
-  }
-
-  /** Starts a shell in the cgroup, which says when it is there. */
-  async function start(cgroup: string, script: string): Promise<ChildProcess> {
-    const files = hierarchyRoots(kind).map((root) => join(root, cgroup, 'cgroup.procs'));
-    const enter = 'for file; do echo $$ > "$file"; done; echo there; ';
-    const stdio = ['ignore', 'pipe', 'inherit'] as const;
-    const child = spawn('sh', ['-c', enter + script, 'sh', ...files], { stdio: [...stdio] });
-    children.push(child);
-    await once(child.stdout ?? child, 'data');
-    return child;
-  }
+  afterEach(() => own[Symbol.asyncDispose]());
 
   it('kills all processes, also those in cgroups below', async () => {
-    make(`${path}/below`);
+    await cgroupfs.create(`${path}/below`);
     const one = await start(path, 'sleep 1000 & sleep 1000');
     const two = await start(`${path}/below`, 'exec sleep 1000');
     await expect.poll(() => cgroupfs.processes(path)).toHaveLength(4);
@@ -91,7 +61,7 @@ describe.each(kinds)('cgroup %s', (_, kind) => {
   // A process below a frozen v1 cgroup does not get to its own end. (On v2 it does.)
   it.runIf(kind.legacy.has('freezer'))('says who stays when the time is over', async () => {
     const above = join(kind.legacy.get('freezer') ?? '', path, 'freezer.state');
-    make(`${path}/below`);
+    await cgroupfs.create(`${path}/below`);
     const child = await start(`${path}/below`, 'exec sleep 1000');
     writeFileSync(above, 'FROZEN');
     const hasty = openCgroupfs({ mounts: kind, killTimeoutMs: 50 });
@@ -105,21 +75,21 @@ describe.each(kinds)('cgroup %s', (_, kind) => {
   });
 
   it('does not kill the process that asks', async () => {
-    const own = join(hierarchyRoots(kind)[0] ?? '', path, 'cgroup.procs');
+    const procs = join(hierarchyRoots(kind)[0] ?? '', path, 'cgroup.procs');
     const script = `import { writeFileSync } from 'node:fs';
       import { openCgroupfs } from '${import.meta.dirname}/cgroupfs.ts';
-      writeFileSync('${own}', String(process.pid));
+      writeFileSync('${procs}', String(process.pid));
       await openCgroupfs().kill('${path}').catch((error) => console.log(error.message));`;
     const child = spawn(process.execPath, ['--input-type=module', '-e', script]);
-    children.push(child);
+    const ended = once(child, 'exit');
     const [output] = await once(child.stdout, 'data');
     expect(String(output)).toContain('this process is in it');
-    await once(child, 'exit');
+    expect(await ended).toEqual([0, null]);
   });
 
   it('removes a cgroup with those below, once it is empty', async () => {
-    make(`${path}/below`);
-    make(`${path}/below/deep`);
+    await cgroupfs.create(`${path}/below`);
+    await cgroupfs.create(`${path}/below/deep`);
     await start(`${path}/below`, 'exec sleep 1000');
     await expect(cgroupfs.remove(path)).rejects.toThrow(
       `remove cgroup "${path}": processes are in it`,
@@ -131,8 +101,8 @@ describe.each(kinds)('cgroup %s', (_, kind) => {
   });
 
   it('removes what is empty, and leaves what is used', async () => {
-    make(`${path}/used`);
-    make(`${path}/empty`);
+    await cgroupfs.create(`${path}/used`);
+    await cgroupfs.create(`${path}/empty`);
     await start(`${path}/used`, 'exec sleep 1000');
     await cgroupfs.removeEmpty(path);
     expect(cgroupfs.exists(`${path}/used`)).toBe(true);
@@ -140,10 +110,10 @@ describe.each(kinds)('cgroup %s', (_, kind) => {
   });
 
   it('removes ancestors that are empty, up to a given one', async () => {
-    make(`${path}/a`);
-    make(`${path}/a/b`);
-    make(`${path}/a/b/c`);
-    make(`${path}/a/other`);
+    await cgroupfs.create(`${path}/a`);
+    await cgroupfs.create(`${path}/a/b`);
+    await cgroupfs.create(`${path}/a/b/c`);
+    await cgroupfs.create(`${path}/a/other`);
     await cgroupfs.remove(`${path}/a/b/c`);
     await cgroupfs.removeEmptyAncestors(`${path}/a/b/c`, path);
     expect(cgroupfs.exists(`${path}/a/b`)).toBe(false);
@@ -162,30 +132,15 @@ describe.each(kinds)('cgroup %s', (_, kind) => {
     expect(await cgroupfs.frozen(gone)).toBe(false);
   });
 
-  it.runIf(hasMemory(kind))('counts the processes killed for want of memory', async () => {
-    limitMemory(kind, path);
-    expect(await cgroupfs.oomKills(path)).toBe(0);
-    const child = await start(path, 'exec tail /dev/zero');
-    expect(await once(child, 'exit')).toEqual([null, 'SIGKILL']);
-    expect(await cgroupfs.oomKills(path)).toBe(1);
-  });
+  it.runIf(hasController(kind, 'memory'))(
+    'counts the processes killed for want of memory',
+    async () => {
+      const limitBytes = 16 << 20;
+      await cgroupfs.setLimits(path, { memory: { limitBytes, memoryAndSwapBytes: limitBytes } });
+      expect(await cgroupfs.oomKills(path)).toBe(0);
+      const child = await start(path, 'exec tail /dev/zero');
+      expect(await once(child, 'exit')).toEqual([null, 'SIGKILL']);
+      expect(await cgroupfs.oomKills(path)).toBe(1);
+    },
+  );
 });
-
-function hasMemory({ unified, legacy }: CgroupMounts): boolean {
-  if (legacy.has('memory')) return true;
-  const controllers = join(unified ?? '', 'cgroup.subtree_control');
-  return existsSync(controllers) && readFileSync(controllers, 'utf8').includes('memory');
-}
-
-function limitMemory({ unified, legacy }: CgroupMounts, path: string): void {
-  const limitBytes = String(16 << 20);
-  const memory = legacy.get('memory');
-  if (memory === undefined) {
-    writeFileSync(join(unified ?? '', path, 'memory.max'), limitBytes);
-    writeFileSync(join(unified ?? '', path, 'memory.swap.max'), '0');
-    return;
-  }
-  writeFileSync(join(memory, path, 'memory.limit_in_bytes'), limitBytes);
-  const withSwap = join(memory, path, 'memory.memsw.limit_in_bytes');
-  if (existsSync(withSwap)) writeFileSync(withSwap, limitBytes);
-}

@@ -1,9 +1,11 @@
 import { join } from 'node:path';
-import { readOrNothing, writeWhereKnown } from './control-file.ts';
+import { writeWhereKnown } from './control-file.ts';
 import { CgroupError, hasCode } from './error.ts';
+import { type Freezer, freezerOf, turn } from './freezer.ts';
 import type { CgroupMounts } from './mounts.ts';
+import { plainReader } from './reader.ts';
 import { retry } from './retry.ts';
-import { controllerDirectory, leavesFirst, processesIn } from './tree.ts';
+import { leavesFirst, processesIn } from './tree.ts';
 
 /**
  * Kills every process in the cgroup and below, and waits until they are gone. Throws a CgroupError
@@ -37,16 +39,19 @@ async function killUnified({ unified }: CgroupMounts, path: string): Promise<boo
 
 /** Processes that stand still cannot have children while they are counted. Those killed go when thawed. */
 async function killFrozen(mounts: CgroupMounts, path: string): Promise<void> {
-  const freezer = controllerDirectory(mounts, 'freezer', path);
-  const [file, on, off] =
-    freezer?.version === 1 ? ['freezer.state', 'FROZEN', 'THAWED'] : ['cgroup.freeze', '1', '0'];
-  if (freezer !== undefined) await writeWhereKnown(join(freezer.directory, file), on);
+  const freezer = freezerOf(mounts, path);
+  if (freezer !== undefined) await turn(freezer, freezer.on);
   try {
     for (const pid of await processesIn(mounts, path)) killProcess(pid);
   } finally {
     // Each by itself: somebody may have frozen one below, before.
-    const frozen = freezer === undefined ? [] : await leavesFirst(freezer.directory);
-    for (const directory of frozen) await writeWhereKnown(join(directory, file), off);
+    if (freezer !== undefined) await thawEach(freezer);
+  }
+}
+
+async function thawEach(freezer: Freezer): Promise<void> {
+  for (const directory of await leavesFirst(freezer.directory)) {
+    await turn({ ...freezer, directory }, freezer.off);
   }
 }
 
@@ -60,8 +65,8 @@ function killProcess(pid: number): void {
 
 /** As in `4711 (state D in nfs_wait_bit_killable)`. */
 async function explain(pid: number): Promise<string> {
-  const stat = await readOrNothing(`/proc/${pid}/stat`);
+  const stat = (await plainReader.read(`/proc/${pid}/stat`)) ?? '';
   const state = stat.slice(stat.lastIndexOf(')') + 2).charAt(0);
-  const place = await readOrNothing(`/proc/${pid}/wchan`);
+  const place = (await plainReader.read(`/proc/${pid}/wchan`)) ?? '';
   return `${pid} (state ${state || 'unknown'}${['', '0'].includes(place) ? '' : ` in ${place}`})`;
 }

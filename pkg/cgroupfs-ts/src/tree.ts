@@ -14,7 +14,8 @@ export function controllerDirectory(
   controller: string,
   path: string,
 ): { readonly version: 1 | 2; readonly directory: string } | undefined {
-  const legacy = mounts.legacy.get(controller);
+  // The controller of block devices has another name in v1.
+  const legacy = mounts.legacy.get(controller === 'io' ? 'blkio' : controller);
   if (legacy !== undefined) return { version: 1, directory: join(legacy, checkedPath(path)) };
   if (mounts.unified === undefined) return undefined;
   return { version: 2, directory: join(mounts.unified, checkedPath(path)) };
