@@ -59,6 +59,21 @@ const configSchema = v.strictObject({
     }),
     {},
   ),
+  streaming: v.optional(
+    v.strictObject({
+      listen: v.optional(
+        v.pipe(
+          v.string(),
+          v.regex(
+            /^([\d.]+|\[[\da-f:]+\]):\d{1,5}$/i,
+            'must be an address and a port, such as 127.0.0.1:0',
+          ),
+        ),
+        '127.0.0.1:0',
+      ),
+    }),
+    {},
+  ),
   runtime: v.optional(
     v.strictObject({
       default_handler: v.optional(v.string(), 'crun'),

@@ -14,13 +14,17 @@ import { notifyServiceManager } from '#linux/sd-notify.ts';
 import { openSystemThread } from '#linux/system-thread.ts';
 import type { Log } from '#log/log.ts';
 import { openPodNetwork } from '#network/pod-network.ts';
+import type { Engine } from '#runtime/engine.ts';
 import { given } from '#runtime/given.ts';
 import { handlerFeatures } from '#runtime/handler-features.ts';
 import type { OciRuntime } from '#runtime/oci-runtime.ts';
 import type { NodeLimits } from '#runtime/spec/spec.ts';
+import { exec } from '#runtime/container/exec.ts';
 import { closeRuntime, openRuntime } from '#runtime/runtime.ts';
+import { connectToPod } from '#runtime/sandbox/connect.ts';
 import { serveCri } from '#server/server.ts';
 import { openDatabase } from '#store/database.ts';
+import { serveStreams, type StreamingServer } from '#streaming/server.ts';
 import type { Config } from './config.ts';
 import { keepMemorySmall } from './memory-keeper.ts';
 import { findProgram, requireProgram } from './programs.ts';
@@ -51,7 +55,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const parts = await openParts(options, opened);
   const admin = await serveAdmin({ log, images: parts.images }, config.admin_listen);
   opened.defer(() => admin.close(stopGraceMs));
-  const server = await serveCri({ log, version, config, ...parts }, config.listen);
+  const streaming = await openStreaming(parts.engine, { log, listen: config.streaming.listen });
+  opened.defer(() => streaming.close());
+  const server = await serveCri({ log, version, config, streaming, ...parts }, config.listen);
   opened.defer(() => server.close(stopGraceMs));
   opened.use(keepMemorySmall());
   flushCompileCache();
@@ -120,6 +126,21 @@ async function openParts(
     closeRuntime,
   );
   return { images, network, engine };
+}
+
+/** Sessions lead to the runtime, which knows nothing of them. */
+function openStreaming(
+  engine: Engine,
+  options: { readonly log: Log; readonly listen: string },
+): Promise<StreamingServer> {
+  return serveStreams({
+    ...options,
+    targets: {
+      exec: ({ containerId, command, hasTerminal }, streams, signal) =>
+        exec(engine, containerId, { command, hasTerminal, streams, signal }),
+      connect: (sandboxId, port) => connectToPod(engine, sandboxId, port),
+    },
+  });
 }
 
 function nodeLimits(): NodeLimits {

@@ -26,8 +26,11 @@ export type Command = {
   readonly env: Readonly<Record<string, string>>;
   /** Absent: ours. */
   readonly cwd?: string;
-  /** Descriptors of ours that it shall have as 0, 1, 2 and so on; `null` is /dev/null. */
-  readonly stdio: readonly (number | null)[];
+  /**
+   * Descriptors of ours that it shall have as 0, 1, 2 and so on, or paths to be opened for it; `null`
+   * is /dev/null. The first path of a terminal makes that its controlling terminal.
+   */
+  readonly stdio: readonly (number | string | null)[];
 };
 
 export type Child = {
@@ -55,9 +58,9 @@ export function startChild({ path, args, env, cwd, stdio }: Command): Child {
   const actions = Buffer.alloc(structBytes);
   spawnActionsInit(actions);
   try {
-    stdio.forEach((fd, target) => {
-      if (fd === null) spawnActionsOpen(actions, target, '/dev/null', constants.O_RDWR, 0);
-      else spawnActionsDup2(actions, fd, target);
+    stdio.forEach((given, target) => {
+      if (typeof given === 'number') spawnActionsDup2(actions, given, target);
+      else spawnActionsOpen(actions, target, given ?? '/dev/null', constants.O_RDWR, 0);
     });
     if (cwd !== undefined) spawnActionsChdir(actions, cwd);
     const pid = new Int32Array(1);
@@ -123,23 +126,44 @@ export type OutputPipe = Disposable & {
 };
 
 export function openOutputPipe(): OutputPipe {
+  const { ours: stream, theirs, closeTheirs, ...scope } = openPipe('out');
+  return { stream, writeFd: theirs, closeWriteFd: closeTheirs, ...scope };
+}
+
+/** The writing end, as a stream, and the descriptor to hand to a child. Both close with the scope. */
+export type InputPipe = Disposable & {
+  readonly stream: Socket;
+  readonly readFd: number;
+  /** To be called once the child has its copy: writing fails when all readers have ended. */
+  closeReadFd(): void;
+};
+
+export function openInputPipe(): InputPipe {
+  const { ours: stream, theirs, closeTheirs, ...scope } = openPipe('in');
+  return { stream, readFd: theirs, closeReadFd: closeTheirs, ...scope };
+}
+
+/** `out` of the child, or `in`. */
+function openPipe(direction: 'out' | 'in') {
   const O_CLOEXEC = 0o2000000;
   const fds = new Int32Array(2);
   check(pipe2(fds, O_CLOEXEC), 'pipe2', '');
   const [readFd = -1, writeFd = -1] = fds;
-  const stream = new Socket({ fd: readFd, readable: true, writable: false });
+  const isOut = direction === 'out';
+  const theirs = isOut ? writeFd : readFd;
+  const ours = new Socket({ fd: isOut ? readFd : writeFd, readable: isOut, writable: !isOut });
   let isOpen = true;
-  const closeWriteFd = (): void => {
-    if (isOpen) closeSync(writeFd);
+  const closeTheirs = (): void => {
+    if (isOpen) closeSync(theirs);
     isOpen = false;
   };
   return {
-    stream,
-    writeFd,
-    closeWriteFd,
+    ours,
+    theirs,
+    closeTheirs,
     [Symbol.dispose]: () => {
-      closeWriteFd();
-      stream.destroy();
+      closeTheirs();
+      ours.destroy();
     },
   };
 }

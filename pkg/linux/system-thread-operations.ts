@@ -8,6 +8,7 @@ import { hasNftTable } from './netlink/nftables.ts';
 import { connectPod, type PodLink } from './netlink/pod-link.ts';
 import { listRoutes } from './netlink/route.ts';
 import type { NetlinkSocket } from './netlink/socket.ts';
+import { type IpFamily, openTcpSocket } from './netns-socket.ts';
 
 /**
  * What the system thread can do: system calls that block, or that act on the calling thread. Each
@@ -24,6 +25,8 @@ export function createOperations(home: HomeNamespaces, host: NetlinkSocket) {
     connectPod: (pod: PodLink) => connectPod(home, host, pod),
     stopLink: (link: string) => stopLink(host, link),
     deleteLinks: (links: readonly string[]) => deleteLinks(host, links),
+    openTcpSocket: (wanted: { readonly netnsPath: string; readonly family: IpFamily }) =>
+      openTcpSocket(home, wanted),
     hasLink: (name: string) => findLink(host, name) !== undefined,
     hasNftTable: (name: string) => hasNftTable(name),
     listHostNetwork: (_: void) => ({

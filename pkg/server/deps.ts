@@ -2,6 +2,7 @@ import type { Images } from '#image/images.ts';
 import type { Log } from '#log/log.ts';
 import type { PodNetwork } from '#network/pod-network.ts';
 import type { Engine } from '#runtime/engine.ts';
+import type { StreamingServer } from '#streaming/server.ts';
 
 /** What the RPCs work with. */
 export type ServerDeps = {
@@ -9,6 +10,7 @@ export type ServerDeps = {
   readonly engine: Engine;
   readonly images: Images;
   readonly network: PodNetwork;
+  readonly streaming: Pick<StreamingServer, 'urlFor'>;
   /** Version of this program. */
   readonly version: string;
   /** The effective configuration, for `crictl info`. */

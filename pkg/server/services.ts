@@ -7,10 +7,12 @@ import { pullImage } from './image-service/pull-image.ts';
 import { removeImage } from './image-service/remove-image.ts';
 import { containerStatus } from './runtime-service/container-status.ts';
 import { createContainer } from './runtime-service/create-container.ts';
+import { exec } from './runtime-service/exec.ts';
 import { execSync } from './runtime-service/exec-sync.ts';
 import { listContainers } from './runtime-service/list-containers.ts';
 import { listPodSandbox } from './runtime-service/list-pod-sandbox.ts';
 import { podSandboxStatus } from './runtime-service/pod-sandbox-status.ts';
+import { portForward } from './runtime-service/port-forward.ts';
 import { removeContainer } from './runtime-service/remove-container.ts';
 import { removePodSandbox } from './runtime-service/remove-pod-sandbox.ts';
 import { reopenContainerLog } from './runtime-service/reopen-container-log.ts';
@@ -57,6 +59,8 @@ export const runtimeService: Implementations<RuntimeService> = {
   UpdatePodSandboxResources: updatePodSandboxResources,
   ReopenContainerLog: reopenContainerLog,
   ExecSync: execSync,
+  Exec: exec,
+  PortForward: portForward,
   // kubelet tells the node's pod CIDR; the built-in network's is in the configuration.
   UpdateRuntimeConfig: () => ({}),
 };

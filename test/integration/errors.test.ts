@@ -12,6 +12,8 @@ describe('unknown ids', () => {
     ContainerStatus: async (cri) => cri.containerStatus({ containerId: unknown }),
     StartContainer: async (cri) => cri.startContainer({ containerId: unknown }),
     ExecSync: async (cri) => cri.execSync({ containerId: unknown, cmd: ['true'] }),
+    Exec: async (cri) => cri.exec({ containerId: unknown, cmd: ['true'], stdout: true }),
+    PortForward: async (cri) => cri.portForward({ podSandboxId: unknown, port: [80] }),
     ReopenContainerLog: async (cri) => cri.reopenContainerLog({ containerId: unknown }),
     UpdateContainerResources: async (cri) =>
       cri.updateContainerResources({ containerId: unknown, linux: {} }),
@@ -115,9 +117,7 @@ describe('bad input', () => {
 describe('what is not there', () => {
   const containerId = unknown;
   const missing: Record<string, (cri: Cri) => Promise<unknown>> = {
-    Exec: async (cri) => cri.exec({ containerId, cmd: ['true'] }),
     Attach: async (cri) => cri.attach({ containerId }),
-    PortForward: async (cri) => cri.portForward({ podSandboxId: unknown, port: [80] }),
     ContainerStats: async (cri) => cri.containerStats({ containerId }),
     ListContainerStats: async (cri) => cri.listContainerStats({}),
     StreamContainerStats: async (cri) => cri.streamContainerStats({}).toArray(),

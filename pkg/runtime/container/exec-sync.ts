@@ -1,12 +1,15 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { Fault, isErrno } from '#errors/fault.ts';
-import { openOutputPipe, type OutputPipe, startChild } from '#linux/child.ts';
-import { programPath } from '#linux/program.ts';
-import { type Engine, handlerOf } from '#runtime/engine.ts';
-import { globalArgs } from '#runtime/oci-runtime.ts';
+import { Fault } from '#errors/fault.ts';
+import { openOutputPipe, type OutputPipe } from '#linux/child.ts';
+import type { Engine } from '#runtime/engine.ts';
 import { rejectWhenAborted, within } from '#runtime/wait.ts';
 import type { Container } from './container.ts';
+import {
+  type ExecFiles,
+  execPid,
+  prepareExec,
+  runningContainer,
+  startExec,
+} from './exec-process.ts';
 import { killExec } from './kill-exec.ts';
 
 export type ExecResult = {
@@ -40,34 +43,15 @@ export async function execSync(
   idOrPrefix: string,
   options: ExecOptions,
 ): Promise<ExecResult> {
-  const container = engine.containers.get(idOrPrefix);
-  const act = `exec in container "${container.id}"`;
-  if (container.state.kind !== 'running') {
-    throw new Fault('failed-precondition', `${act}: it is ${container.state.kind}`);
-  }
-  const paths = engine.layout.container(container.id);
-  const spec = join(paths.folder, `${engine.nextExecName()}.json`);
-  const files = { spec, pid: `${spec}.pid` };
-  try {
-    writeExecSpec(paths.process, files.spec, options.command);
-    const result = await run(engine, container, { ...options, files });
-    const began = result.exitCode === 0 || readPid(files.pid) !== undefined;
-    if (began) return result;
-    throw new Fault('failed-precondition', `${act}: ${result.stderr.toString().trim()}`);
-  } finally {
-    rmSync(files.spec, { force: true });
-    rmSync(files.pid, { force: true });
-  }
-}
-
-type ExecFiles = { readonly spec: string; readonly pid: string };
-
-/** The container's own process (its user, environment, capabilities) with another command. */
-function writeExecSpec(from: string, to: string, command: readonly string[]): void {
-  const process: object = JSON.parse(readFileSync(from, 'utf8'));
-  writeFileSync(to, JSON.stringify({ ...process, args: command, terminal: false }), {
-    mode: 0o600,
-  });
+  const container = runningContainer(engine, idOrPrefix);
+  using files = prepareExec(engine, container, { command: options.command, hasTerminal: false });
+  const result = await run(engine, container, { ...options, files });
+  const began = result.exitCode === 0 || execPid(files) !== undefined;
+  if (began) return result;
+  throw new Fault(
+    'failed-precondition',
+    `exec in container "${container.id}": ${result.stderr.toString().trim()}`,
+  );
 }
 
 async function run(
@@ -75,21 +59,17 @@ async function run(
   container: Container,
   { command, timeoutMs, signal, files }: ExecOptions & { readonly files: ExecFiles },
 ): Promise<ExecResult> {
-  const runtime = handlerOf(engine, container.runtimeHandler);
-  const args = ['exec', '--process', files.spec, '--pid-file', files.pid, container.id];
   using stdout = openOutputPipe();
   using stderr = openOutputPipe();
-  const child = startChild({
-    path: runtime.path,
-    args: [...globalArgs(runtime), ...args],
-    env: { PATH: programPath },
+  const child = startExec(engine, container, {
+    files,
     stdio: [null, stdout.writeFd, stderr.writeFd],
   });
   const room = { bytes: maxOutputBytes };
   const outputs = [collect(stdout, room), collect(stderr, room)] as const;
   const cut = timeoutMs > 0 ? AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]) : signal;
   using killed = rejectWhenAborted(cut, async () => {
-    await killExec(engine, container, { runtimePid: child.pid, pid: readPid(files.pid) });
+    await killExec(engine, container, { runtimePid: child.pid, pid: execPid(files) });
     const why = signal.aborted ? 'its caller has gone' : `it ran longer than ${timeoutMs} ms`;
     return new Fault(
       'deadline-exceeded',
@@ -117,14 +97,4 @@ function collect(output: OutputPipe, room: { bytes: number }): Collected {
   const { promise: ended, resolve } = Promise.withResolvers<void>();
   output.stream.on('close', resolve).on('error', () => resolve());
   return { chunks, ended };
-}
-
-/** The exec'd process's pid, which the OCI runtime writes once the command could be begun. */
-function readPid(path: string): number | undefined {
-  try {
-    return Number(readFileSync(path, 'utf8')) || undefined;
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined;
-    throw error;
-  }
 }

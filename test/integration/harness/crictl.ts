@@ -8,8 +8,13 @@ const crictlPath = fileURLToPath(new URL('../../../.tools/bin/crictl', import.me
 /** crictl is built by hack/setup where Go is installed. */
 export const hasCrictl = existsSync(crictlPath);
 
+/** The command line of `crictl <args>` against the daemon of `place`. */
+export function crictlCommand(place: Place, ...args: readonly string[]): [string, string[]] {
+  return [crictlPath, ['--config', place.crictlConfig, ...args]];
+}
+
 /** Runs `crictl <args>` against the daemon of `place`; throws, with what it said, if it fails. */
 export async function crictl(place: Place, ...args: readonly string[]): Promise<string> {
-  const { stdout } = await execa(crictlPath, ['--config', place.crictlConfig, ...args]);
+  const { stdout } = await execa(...crictlCommand(place, ...args));
   return stdout;
 }

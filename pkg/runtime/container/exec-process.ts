@@ -1,0 +1,77 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Fault, isErrno } from '#errors/fault.ts';
+import { type Child, type Command, startChild } from '#linux/child.ts';
+import { programPath } from '#linux/program.ts';
+import { type Engine, handlerOf } from '#runtime/engine.ts';
+import { globalArgs } from '#runtime/oci-runtime.ts';
+import type { Container } from './container.ts';
+
+/** The container in which a command can be run. `failed-precondition` when it is not running. */
+export function runningContainer(engine: Engine, idOrPrefix: string): Container {
+  const container = engine.containers.get(idOrPrefix);
+  const { id, state } = container;
+  if (state.kind === 'running') return container;
+  throw new Fault('failed-precondition', `exec in container "${id}": it is ${state.kind}`);
+}
+
+/** What the OCI runtime reads and writes about one exec. Removed with the scope. */
+export type ExecFiles = Disposable & {
+  readonly spec: string;
+  readonly pid: string;
+  readonly hasTerminal: boolean;
+};
+
+type Process = { readonly env?: readonly string[] };
+
+/** Describes the container's own process (its user, environment, capabilities) with another command. */
+export function prepareExec(
+  engine: Engine,
+  { id }: Container,
+  { command, hasTerminal }: { readonly command: readonly string[]; readonly hasTerminal: boolean },
+): ExecFiles {
+  const { folder, process: from } = engine.layout.container(id);
+  const spec = join(folder, `${engine.nextExecName()}.json`);
+  const own: Process = JSON.parse(readFileSync(from, 'utf8'));
+  const env = hasTerminal ? withTerm(own.env ?? []) : own.env;
+  const process = { ...own, env, args: command, terminal: hasTerminal };
+  writeFileSync(spec, JSON.stringify(process), { mode: 0o600 });
+  const pid = `${spec}.pid`;
+  const remove = (): void => {
+    rmSync(spec, { force: true });
+    rmSync(pid, { force: true });
+  };
+  return { spec, pid, hasTerminal, [Symbol.dispose]: remove };
+}
+
+/** Programs on a terminal want to know its kind. */
+function withTerm(env: readonly string[]): readonly string[] {
+  return env.some((entry) => entry.startsWith('TERM=')) ? env : [...env, 'TERM=xterm'];
+}
+
+/** Starts the OCI runtime, which waits for the command and passes on its exit code. */
+export function startExec(
+  engine: Engine,
+  { id, runtimeHandler }: Container,
+  { files, stdio }: { readonly files: ExecFiles; readonly stdio: Command['stdio'] },
+): Child {
+  const runtime = handlerOf(engine, runtimeHandler);
+  const tty = files.hasTerminal ? ['--tty'] : [];
+  const args = ['exec', ...tty, '--process', files.spec, '--pid-file', files.pid, id];
+  return startChild({
+    path: runtime.path,
+    args: [...globalArgs(runtime), ...args],
+    env: { PATH: programPath },
+    stdio,
+  });
+}
+
+/** The exec'd process's pid, which the OCI runtime writes once the command could be begun. */
+export function execPid({ pid }: ExecFiles): number | undefined {
+  try {
+    return Number(readFileSync(pid, 'utf8')) || undefined;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}

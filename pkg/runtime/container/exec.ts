@@ -1,0 +1,158 @@
+import type { Readable, Writable } from 'node:stream';
+import { Fault } from '#errors/fault.ts';
+import { openInputPipe, openOutputPipe } from '#linux/child.ts';
+import { openPty, type TerminalSize } from '#linux/pty.ts';
+import type { Engine } from '#runtime/engine.ts';
+import { rejectWhenAborted, within } from '#runtime/wait.ts';
+import type { Container } from './container.ts';
+import {
+  type ExecFiles,
+  execPid,
+  prepareExec,
+  runningContainer,
+  startExec,
+} from './exec-process.ts';
+import { killExec } from './kill-exec.ts';
+
+/** The client's ends of a command's streams. What is absent is /dev/null to the command. */
+export type ExecStreams = {
+  readonly stdin: Readable | undefined;
+  readonly stdout: Writable | undefined;
+  /** Stays empty with a terminal: all comes by stdout. */
+  readonly stderr: Writable | undefined;
+  /** Tells the size of the client's terminal, at first and whenever it changes. */
+  readonly onResize: (listener: (size: TerminalSize) => void) => void;
+};
+
+export type StreamedExec = {
+  readonly command: readonly string[];
+  readonly hasTerminal: boolean;
+  readonly streams: ExecStreams;
+};
+
+/** How long output is awaited from processes that a command leaves behind with its pipes open. */
+const drainTimeoutMs = 1_000;
+
+/**
+ * Runs a command in a running container, as the container's user, with its streams passed on as they
+ * come. Returns its exit code, as a shell gives it, when it has ended and its output has been taken;
+ * then the client's writing ends are ended. When the signal is aborted, the command's processes are
+ * gone before this throws.
+ */
+export async function exec(
+  engine: Engine,
+  idOrPrefix: string,
+  { signal, ...options }: StreamedExec & { readonly signal: AbortSignal },
+): Promise<number> {
+  const container = runningContainer(engine, idOrPrefix);
+  using files = prepareExec(engine, container, options);
+  using session = options.hasTerminal
+    ? startOnTerminal(engine, container, { ...options, files })
+    : startOnPipes(engine, container, { ...options, files });
+  const act = `exec in container "${container.id}"`;
+  using killed = rejectWhenAborted(signal, async () => {
+    await killExec(engine, container, { runtimePid: session.pid, pid: execPid(files) });
+    return new Fault('cancelled', `${act}: its client has gone`);
+  });
+  const exitCode = await Promise.race([session.ended, killed]);
+  // The killing itself makes it end.
+  if (signal.aborted) await killed;
+  await Promise.race([Promise.all(session.outputs.map(drained)), killed]);
+  if (exitCode === 0 || execPid(files) !== undefined) return exitCode;
+  throw new Fault('failed-precondition', `${act}: ${session.lastWords()}`);
+}
+
+type Started = Disposable & {
+  /** Of the OCI runtime. */
+  readonly pid: number;
+  readonly ended: Promise<number>;
+  readonly outputs: readonly Output[];
+  /** What the OCI runtime said last, should it be that the command could not be begun. */
+  readonly lastWords: () => string;
+};
+
+type Options = StreamedExec & { readonly files: ExecFiles };
+
+function startOnPipes(engine: Engine, container: Container, { files, streams }: Options): Started {
+  using opened = new DisposableStack();
+  const stdin = streams.stdin && opened.use(openInputPipe());
+  const stdout = streams.stdout && opened.use(openOutputPipe());
+  // Also without a client for it, for what the OCI runtime has to say.
+  const stderr = opened.use(openOutputPipe());
+  const stdio = [stdin?.readFd ?? null, stdout?.writeFd ?? null, stderr.writeFd];
+  const child = startExec(engine, container, { files, stdio });
+  stdin?.closeReadFd();
+  stdout?.closeWriteFd();
+  stderr.closeWriteFd();
+  if (stdin !== undefined && streams.stdin !== undefined) feed(streams.stdin, stdin.stream);
+  const errors = passOn(stderr.stream, streams.stderr);
+  const outputs = stdout === undefined ? [errors] : [passOn(stdout.stream, streams.stdout), errors];
+  return { ...child, outputs, lastWords: errors.lastWords, ...scopeOf(opened) };
+}
+
+function startOnTerminal(
+  engine: Engine,
+  container: Container,
+  { files, streams }: Options,
+): Started {
+  using opened = new DisposableStack();
+  const pty = opened.use(openPty());
+  const child = startExec(engine, container, { files, stdio: [pty.path, pty.path, pty.path] });
+  if (streams.stdin !== undefined) feed(streams.stdin, pty.input);
+  streams.onResize((size) => pty.resize(size));
+  const output = passOn(pty.output, streams.stdout);
+  return { ...child, outputs: [output], lastWords: output.lastWords, ...scopeOf(opened) };
+}
+
+function scopeOf(opened: DisposableStack): Disposable {
+  const stack = opened.move();
+  return { [Symbol.dispose]: () => stack.dispose() };
+}
+
+/** A command need not read what it is sent: the rest is dropped, so that the client is still heard. */
+function feed(client: Readable, stdin: Writable): void {
+  stdin.on('error', () => {}).on('close', () => client.resume());
+  client.pipe(stdin);
+}
+
+type Output = {
+  readonly ended: Promise<void>;
+  readonly bytesRead: () => number;
+  readonly isClientBusy: () => boolean;
+  readonly cut: () => void;
+  readonly lastWords: () => string;
+};
+
+/** Gives a client what a command writes, at the client's pace. A client that is gone breaks the pipe. */
+function passOn(source: Readable, client: Writable | undefined): Output {
+  let bytesRead = 0;
+  let last: Buffer | undefined;
+  source.on('data', (chunk: Buffer) => {
+    bytesRead += chunk.length;
+    last = chunk;
+  });
+  const { promise: ended, resolve } = Promise.withResolvers<void>();
+  const cut = (): void => {
+    source.destroy();
+    client?.end();
+  };
+  // A terminal's end is an error: EIO.
+  source.on('error', cut).on('close', cut).on('close', resolve);
+  if (client !== undefined) source.pipe(client).on('close', cut);
+  return {
+    ended,
+    cut,
+    bytesRead: () => bytesRead,
+    isClientBusy: () => client?.writableNeedDrain === true,
+    lastWords: () => last?.toString().trim() ?? 'no reason given',
+  };
+}
+
+/** Waits as long as there is something to pass on, or the client is slow to take it. */
+async function drained(output: Output): Promise<void> {
+  for (;;) {
+    const before = output.bytesRead();
+    if (await within(output.ended, drainTimeoutMs)) return;
+    if (output.bytesRead() === before && !output.isClientBusy()) return output.cut();
+  }
+}

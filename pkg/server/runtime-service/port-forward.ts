@@ -1,0 +1,13 @@
+import type { PortForwardRequest, PortForwardResponse } from '#api/cri/v1/types.ts';
+import { readySandbox } from '#runtime/sandbox/connect.ts';
+import type { ServerDeps } from '#server/deps.ts';
+import { required } from '#server/required.ts';
+
+/** Grants a session. Its streams name the ports; those in the request are for other transports. */
+export function portForward(
+  { engine, streaming }: ServerDeps,
+  request: PortForwardRequest,
+): PortForwardResponse {
+  const { id } = readySandbox(engine, required(request.podSandboxId, 'pod_sandbox_id'));
+  return { url: streaming.urlFor({ kind: 'portforward', sandboxId: id }) };
+}

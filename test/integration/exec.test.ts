@@ -1,0 +1,124 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { status } from '@grpc/grpc-js';
+import { execa } from 'execa';
+import { describe, expect } from 'vitest';
+import { crictlCommand, hasCrictl } from './harness/crictl.ts';
+import { test } from './harness/fixture.ts';
+import { processes } from './harness/leftovers.ts';
+import { containerConfig, createContainer, forever, runContainer, runPod } from './harness/pods.ts';
+import { eventually } from './harness/wait.ts';
+
+const running = test.extend('containerId', async ({ daemon, busybox }) =>
+  runContainer(daemon.cri, await runPod(daemon), containerConfig(busybox, forever)));
+
+describe('Exec', () => {
+  const request = { cmd: ['true'], stdout: true };
+
+  running(
+    'gives a URL on the loopback that is good for one use',
+    async ({ daemon, containerId }) => {
+      const { url } = await daemon.cri.exec({ ...request, containerId });
+      expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/exec\/[\w-]{22}$/);
+      expect((await fetch(url)).status).toBe(400);
+      expect((await fetch(url)).status).toBe(404);
+      expect((await fetch(new URL('/exec/unknown', url))).status).toBe(404);
+    },
+  );
+
+  const refused = {
+    'of no command': { cmd: [] },
+    'of no stream': { stdout: false },
+    'of a terminal and a stream for errors': { tty: true, stderr: true },
+  };
+  for (const [what, overrides] of Object.entries(refused)) {
+    running(`${what} is an invalid argument`, async ({ daemon, containerId }) => {
+      await expect(
+        daemon.cri.exec({ ...request, containerId, ...overrides }),
+      ).rejects.toMatchObject({ code: status.INVALID_ARGUMENT });
+    });
+  }
+
+  test('in a container that does not run is a failed precondition', async ({ daemon, busybox }) => {
+    const pod = await runPod(daemon);
+    const containerId = await createContainer(daemon.cri, pod, containerConfig(busybox, forever));
+    await expect(daemon.cri.exec({ ...request, containerId })).rejects.toMatchObject({
+      code: status.FAILED_PRECONDITION,
+    });
+  });
+});
+
+describe.skipIf(!hasCrictl)('crictl exec', () => {
+  running('passes on both outputs and the exit code', async ({ daemon, containerId }) => {
+    const script = 'echo out; echo err >&2; exit 7';
+    const result = await execa(
+      ...crictlCommand(daemon.place, 'exec', containerId, 'sh', '-c', script),
+      { reject: false },
+    );
+    expect(result.stdout).toBe('out');
+    expect(result.stderr).toMatch(/^err\n.*exit code 7/);
+  });
+
+  running('says why a command cannot be begun', async ({ daemon, containerId }) => {
+    await expect(
+      execa(...crictlCommand(daemon.place, 'exec', containerId, 'no-such-program')),
+    ).rejects.toThrow(/exec in container .*no-such-program/);
+  });
+
+  running('does not wait for what a command leaves behind', async ({ daemon, containerId }) => {
+    const script = 'sleep 54321 & echo done';
+    const { stdout } = await execa(
+      ...crictlCommand(daemon.place, 'exec', containerId, 'sh', '-c', script),
+    );
+    expect(stdout).toBe('done');
+  });
+
+  running('carries 64 MiB in each direction', async ({ daemon, containerId }) => {
+    const file = join(daemon.place.directory, 'bytes');
+    const block = randomBytes(1 << 20);
+    await writeFile(
+      file,
+      Array.from({ length: 64 }, (_, n) => Buffer.concat([block, Buffer.of(n)])),
+    );
+    const sent = createHash('sha256');
+    for await (const chunk of createReadStream(file)) sent.update(chunk);
+    const received = createHash('sha256');
+    const cat = execa(...crictlCommand(daemon.place, 'exec', '-i', containerId, 'cat'), {
+      inputFile: file,
+      buffer: false,
+    });
+    for await (const chunk of cat.iterable({ from: 'stdout', binary: true })) {
+      received.update(chunk);
+    }
+    await cat;
+    expect(received.digest('hex')).toBe(sent.digest('hex'));
+  });
+
+  running('ends a command whose client goes', async ({ daemon, containerId }) => {
+    const { place } = daemon;
+    const hasSleep = () => processes(place).some(({ command }) => command.includes('sleep 65431'));
+    const script = 'setsid sleep 65431 & sleep 65431';
+    const client = execa(...crictlCommand(place, 'exec', containerId, 'sh', '-c', script), {
+      reject: false,
+    });
+    await eventually('the command runs', hasSleep);
+    client.kill('SIGKILL');
+    await client;
+    await eventually('no process is left', () => !hasSleep());
+  });
+
+  running('gives a terminal of the client’s size', async ({ daemon, containerId }) => {
+    const [crictl, args] = crictlCommand(daemon.place, 'exec', '-it', containerId, 'sh', '-c');
+    const inner = 'tty; stty size; echo $TERM; exit 3';
+    const words = [crictl, ...args, `'${inner}'`].join(' ');
+    const result = await execa('script', ['-qec', `stty rows 33 cols 77; ${words}`, '/dev/null'], {
+      reject: false,
+      stdin: 'pipe',
+      env: { TERM: 'xterm' },
+    });
+    expect(result.stdout.replaceAll('\r', '')).toContain('/dev/pts/0\n33 77\nxterm');
+    expect(result.exitCode).not.toBe(0);
+  });
+});
