@@ -32,10 +32,12 @@ async function usageIn(files: ControlFiles | undefined) {
       systemUs: stat.get('system_usec'),
     };
   }
+  // cpuacct.usage_user and usage_sys are finer, but sampled: their sum may exceed the usage.
+  const stat = toFlat(await files?.read('cpuacct.stat'));
   return {
     usageUs: microseconds(toNumber(await files?.read('cpuacct.usage'))),
-    userUs: microseconds(toNumber(await files?.read('cpuacct.usage_user'))),
-    systemUs: microseconds(toNumber(await files?.read('cpuacct.usage_sys'))),
+    userUs: fromTicks(stat.get('user')),
+    systemUs: fromTicks(stat.get('system')),
   };
 }
 
@@ -53,4 +55,9 @@ async function throttlingIn(files: ControlFiles | undefined) {
 
 function microseconds(nanoseconds: number | undefined): number | undefined {
   return nanoseconds === undefined ? undefined : Math.floor(nanoseconds / 1000);
+}
+
+/** The kernel tells programs of hundredths of a second whatever its clock (USER_HZ, times(2)). */
+function fromTicks(ticks: number | undefined): number | undefined {
+  return ticks === undefined ? undefined : ticks * 10_000;
 }

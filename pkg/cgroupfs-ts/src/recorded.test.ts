@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { openCgroupfs } from './cgroupfs.ts';
 import { type CgroupMounts, parseMounts } from './mounts.ts';
+import { testdata, trees } from './recorded-fixture.ts';
 
-const testdata = join(import.meta.dirname, '../testdata');
 const recorded = (name: string): string => readFileSync(join(testdata, `${name}.txt`), 'utf8');
 const parsed = (name: string): CgroupMounts =>
   parseMounts(recorded(`mountinfo-${name}`), recorded('cgroups'));
@@ -38,17 +38,6 @@ it('parseMounts finds v1 with an additional v2', () => {
   expect(legacy.has('name=systemd')).toBe(true);
   expect(legacy.has('perf_event')).toBe(false);
 });
-
-const trees = {
-  unified: { mode: 'unified', unified: join(testdata, 'unified-tree'), legacy: new Map() },
-  legacy: {
-    mode: 'legacy',
-    unified: undefined,
-    legacy: new Map(
-      ['memory', 'freezer'].map((name) => [name, join(testdata, 'legacy-tree', name)]),
-    ),
-  },
-} as const satisfies Record<string, CgroupMounts>;
 
 it.each([
   ['unified', true],
