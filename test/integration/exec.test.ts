@@ -1,5 +1,7 @@
+import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { once } from 'node:events';
+import { createReadStream, openSync, closeSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
@@ -108,6 +110,29 @@ describe.skipIf(!hasCrictl)('crictl exec', () => {
     await client;
     await eventually('no process is left', () => !hasSleep());
   });
+
+  running(
+    'ends a command that does not read when its client goes',
+    async ({ daemon, containerId }) => {
+      const { place } = daemon;
+      const hasSleep = () =>
+        processes(place).some(({ command }) => command.includes('sleep 65430'));
+      const [crictl, args] = crictlCommand(place, 'exec', '-i', containerId, 'sleep', '65430');
+      const zeros = openSync('/dev/zero', 'r');
+      const client = spawn(crictl, args, { stdio: [zeros, 'ignore', 'inherit'] });
+      closeSync(zeros);
+      const ended = once(client, 'exit');
+      await eventually('the command runs', hasSleep);
+      const counts = [''];
+      await eventually('the client can send no more', () => {
+        counts.push(readFileSync(`/proc/${client.pid}/io`, 'utf8'));
+        return counts.length > 20 && new Set(counts.slice(-20)).size === 1;
+      });
+      client.kill('SIGKILL');
+      await ended;
+      await eventually('no process is left', () => !hasSleep());
+    },
+  );
 
   running('gives a terminal of the client’s size', async ({ daemon, containerId }) => {
     const [crictl, args] = crictlCommand(daemon.place, 'exec', '-it', containerId, 'sh', '-c');

@@ -32,6 +32,8 @@ export type SpdyOptions = {
 const statusCode = { protocolError: 1, refusedStream: 3, cancel: 5 };
 /** How long a client may take to close its side after the end. */
 const lingerMs = 5_000;
+/** How often a client whose stream is full is looked after. */
+const probeMs = 1_000;
 
 type Open = SpdyStream & { hasRemoteEnded: boolean; drained: (() => void) | undefined };
 
@@ -137,7 +139,17 @@ export class SpdyConnection {
     if (hasRoom || this.#isClosing) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     stream.drained = resolve;
+    const probe = setInterval(() => this.#probe(streamId), probeMs);
     await promise;
+    clearInterval(probe);
+  }
+
+  /**
+   * The end of a connection that is not read shows only in writing to it. Clients pass over this
+   * frame; the answer to a PING they might have to write while nobody reads.
+   */
+  #probe(streamId: number): void {
+    this.#send(controlFrame(frameType.windowUpdate, uint32(streamId, 1)));
   }
 
   #sendData(id: number, chunk: Buffer, done: (error?: Error | null) => void): void {

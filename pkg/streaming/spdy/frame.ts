@@ -8,6 +8,7 @@ export const frameType = {
   ping: 6,
   goaway: 7,
   headers: 8,
+  windowUpdate: 9,
 };
 
 /**
