@@ -6,6 +6,9 @@ import type { SystemThread } from './system-thread.ts';
 
 const addresses = { 4: '127.0.0.1', 6: '::1' } as const satisfies Record<IpFamily, string>;
 
+/** On a loopback only a firewall makes it take time. */
+const timeoutMs = 10_000;
+
 /**
  * Connects to a port of the loopback of a network namespace, or of the host's when no path is given:
  * by IPv4 or, where nobody listens there, by IPv6. Either half of the connection may end first.
@@ -42,7 +45,8 @@ async function connect(
     netnsPath === undefined ? {} : { fd: await thread.run('openTcpSocket', { netnsPath, family }) };
   const socket = new Socket({ ...options, ...fd });
   try {
-    await once(socket.connect({ port, host: addresses[family], family }), 'connect');
+    const signal = AbortSignal.timeout(timeoutMs);
+    await once(socket.connect({ port, host: addresses[family], family }), 'connect', { signal });
     return socket;
   } catch (error) {
     socket.destroy();

@@ -82,9 +82,13 @@ function inputOf(fd: number, output: ReadStream): Writable {
       const attempt = (offset: number): void => {
         // Its descriptor is closed with it.
         if (output.destroyed || this.destroyed) return done();
-        const next = offset + writeSome(fd, chunk.subarray(offset));
-        if (next >= chunk.length) done();
-        else setTimeout(attempt, retryMs, next);
+        try {
+          const next = offset + writeSome(fd, chunk.subarray(offset));
+          if (next >= chunk.length) done();
+          else setTimeout(attempt, retryMs, next);
+        } catch (error) {
+          this.destroy(error instanceof Error ? error : undefined);
+        }
       };
       attempt(0);
     },

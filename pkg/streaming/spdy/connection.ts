@@ -32,6 +32,8 @@ export type SpdyOptions = {
 const statusCode = { protocolError: 1, refusedStream: 3, cancel: 5 };
 /** How long a client may take to close its side after the end. */
 const lingerMs = 5_000;
+/** What a stream writes at once, before it waits. Pipes and sockets are read in such pieces. */
+const chunkBytes = 64 * 1024;
 /** How often a client whose stream is full is looked after. */
 const probeMs = 1_000;
 
@@ -169,8 +171,11 @@ export class SpdyConnection {
     this.#send(controlFrame(frameType.rstStream, uint32(id, status)));
   }
 
+  /** A client that asks without reading the answers is cut off. */
   #send(frame: Buffer): void {
-    if (this.#socket.writable) this.#socket.write(frame);
+    const mayBeUnsent = (this.#options.maxStreams + 1) * chunkBytes;
+    if (this.#socket.writableLength > mayBeUnsent) this.#socket.destroy();
+    else if (this.#socket.writable) this.#socket.write(frame);
   }
 
   #destroyStreams(): void {
