@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { createReadStream, openSync, closeSync, readFileSync } from 'node:fs';
+import { createReadStream, openSync, closeSync, readdirSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
@@ -133,6 +133,37 @@ describe.skipIf(!hasCrictl)('crictl exec', () => {
       await eventually('no process is left', () => !hasSleep());
     },
   );
+
+  running('leaves nothing open or lying about', async ({ daemon, containerId }) => {
+    const { place, pid } = daemon;
+    const open = () => readdirSync(`/proc/${pid}/fd`).length;
+    const files = () => readdirSync(join(place.state, 'containers', containerId));
+    const run = async () => execa(...crictlCommand(place, 'exec', containerId, 'true'));
+    await run();
+    const before = { open: open(), files: files() };
+    for (let round = 0; round < 10; round += 1) await Promise.all([run(), run(), run()]);
+    // crictl's connections to the daemon end a little later than it does.
+    await eventually('all is closed', () => open() <= before.open);
+    expect(files()).toEqual(before.files);
+  });
+
+  for (const end of ['stop', 'kill'] as const) {
+    running(`on a terminal ends with the daemon: ${end}`, async ({ daemon, containerId }) => {
+      const { place } = daemon;
+      const hasSleep = () => processes(place).some(({ command }) => command === 'sleep 65429');
+      const words = crictlCommand(place, 'exec', '-it', containerId, 'sleep', '65429').flat();
+      const client = execa('script', ['-qec', words.join(' '), '/dev/null'], {
+        reject: false,
+        stdin: 'pipe',
+        env: { TERM: 'xterm' },
+      });
+      await eventually('the command runs', hasSleep);
+      await daemon[end]();
+      await eventually('no process is left', () => !hasSleep());
+      await client;
+      await daemon.start();
+    });
+  }
 
   running('gives a terminal of the client’s size', async ({ daemon, containerId }) => {
     const [crictl, args] = crictlCommand(daemon.place, 'exec', '-it', containerId, 'sh', '-c');
