@@ -73,7 +73,7 @@ export class SpdyConnection {
    * would take from the client what is on its way to it.
    */
   close(): void {
-    if (this.#isClosing) return;
+    if (this.#isClosing || this.#socket.destroyed) return;
     this.#isClosing = true;
     for (const { duplex } of this.#streams.values()) duplex.resume();
     this.#socket.end(controlFrame(frameType.goaway, uint32(0, 0)));
