@@ -149,6 +149,18 @@ it.each<[string, (outside: string) => TestEntry[], string[]]>([
     ['a/d', 'b'],
   ],
   [
+    'files in place of directories that have directories, by another way',
+    () => [
+      folder('a/'),
+      folder('a/d/e/'),
+      { name: 'a/f/g/h/i' },
+      link('b', 'a'),
+      { name: 'b/d' },
+      { name: 'b/f' },
+    ],
+    ['a/d', 'a/f', 'b'],
+  ],
+  [
     'a link with the attributes of a file',
     (to) => [
       {

@@ -1,4 +1,5 @@
 import { constants } from 'node:fs';
+import { isErrno } from '#errors/fault.ts';
 import { stageFault } from '#image/stage-fault.ts';
 import {
   check,
@@ -114,16 +115,26 @@ class Extraction implements Disposable {
   /** To be called once, after the last entry. */
   finish(): Extracted {
     for (const [path, entry] of this.#directories) {
-      const place = this.#tree.find(path);
-      // By way of a link to a directory above it, something else may have taken its place.
-      if (existingAt(place) === 'directory') applyAttributes(place, entry, { hasMode: true });
+      const place = this.#directoryAt(path);
+      if (place !== undefined) applyAttributes(place, entry, { hasMode: true });
     }
     return {
       usedBytes: this.#usedBytes,
       inodes: this.#inodes,
-      implicitDirectories: [...this.#implicit],
+      implicitDirectories: [...this.#implicit].filter((path) => this.#directoryAt(path)),
       hidden: [...this.#hidden],
     };
+  }
+
+  /** None if, by way of a link to a directory above it, something else has taken its place. */
+  #directoryAt(path: string): Place | undefined {
+    try {
+      const place = this.#tree.find(path);
+      return existingAt(place) === 'directory' ? place : undefined;
+    } catch (error) {
+      if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return undefined;
+      throw error;
+    }
   }
 
   [Symbol.dispose](): void {
