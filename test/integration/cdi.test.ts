@@ -26,8 +26,8 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await daemon[Symbol.asyncDispose]();
   await rm(folder, { recursive: true });
+  await daemon[Symbol.asyncDispose]();
 });
 
 /** A device that is the node's /dev/full under another name, with all that CDI has for it. */
