@@ -77,7 +77,17 @@ address = "${at('ttrpc')}"
     return { seconds: (performance.now() - start) / 1000, peakMib: peakMib(server.pid) };
   } finally {
     await server.end('SIGTERM');
+    await unmountBelow(directory);
   }
+}
+
+/** containerd may end before it has given back its temporary mounts. */
+async function unmountBelow(directory: string): Promise<void> {
+  const targets = readFileSync('/proc/mounts', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[1] ?? '')
+    .filter((target) => target.startsWith(`${directory}/`));
+  for (const target of targets) await execa('umount', [target]);
 }
 
 const unpackers = { gzip: 'igzip -dc', zstd: 'zstd -dc' };
