@@ -36,10 +36,13 @@ type Growing = {
 export class Downloads {
   readonly #content: ContentStore;
   readonly #fetchers: WorkerPool<FetchCalls>;
+  readonly #unwanted: () => void;
   readonly #running = new Joined<string, void>();
   readonly #growing = new Map<string, Growing>();
 
-  constructor(content: ContentStore, fetchers: WorkerPool<FetchCalls>) {
+  /** `unwanted` is called when a blob has arrived after all who asked for it had gone. */
+  constructor(content: ContentStore, fetchers: WorkerPool<FetchCalls>, unwanted: () => void) {
+    this.#unwanted = unwanted;
     this.#content = content;
     this.#fetchers = fetchers;
   }
@@ -108,6 +111,7 @@ export class Downloads {
       const request = { access, blob, progress: progress.shared, path, store };
       await this.#fetchers.call('download', request, signal);
       this.#content.add([blob]);
+      if (signal.aborted) this.#unwanted();
     } finally {
       // Readers learn of it also when the fetching thread has died.
       progress.stop();

@@ -110,7 +110,7 @@ export function openParts(given: ImagesOptions): ImageParts {
   content.learnSizes(table.blobs());
   garbage.collect();
   snapshots.keepOnlyContainers(new Set(rootfs.owners()));
-  const downloads = new Downloads(content, fetchers);
+  const downloads = new Downloads(content, fetchers, () => garbage.collect());
   const layers = new Layers({ downloads, snapshots, unpackers, maxLayerBytes });
   const progress = new PullProgressBoard({ content, snapshots, downloads });
   const persister = new Persister(snapshots, log);
