@@ -26,8 +26,8 @@ export async function writeWhereKnown(file: string, value: string): Promise<bool
     await put(file, value);
     return true;
   } catch (error) {
-    // EOPNOTSUPP: a threaded cgroup is killed, and frozen, with its domain only.
-    if (isGone(error) || hasCode(error, 'EOPNOTSUPP')) return false;
+    // ENOTSUP: a threaded cgroup is killed, and frozen, with its domain only.
+    if (isGone(error) || hasCode(error, 'ENOTSUP')) return false;
     throw error;
   }
 }

@@ -30,22 +30,29 @@ export async function addProcess(mounts: CgroupMounts, path: string, pid: number
 }
 
 /**
- * Lets those below a v2 cgroup have the controllers which it has. Each by itself, since some may be
- * refused: EBUSY where processes are in the parent itself, EINVAL where its kind forbids it. Those are
- * missed when a limit is set.
+ * Lets those below a v2 cgroup have the controllers which it has, but not when processes are in the
+ * cgroup itself (EBUSY), or it is threaded (ENOTSUP): a limit that is set below is refused, then.
+ * Looks for processes first: beside them the kernel takes `cpu` and `pids` alone, and then lets no
+ * process into the cgroups below (cgroup-v2.rst, "Threads").
  */
 async function passControllersOn(directory: string, path: string): Promise<void> {
   const read = async (file: string) =>
     ((await plainReader.read(join(directory, file))) ?? '').split(/\s+/).filter(Boolean);
   const passed = new Set(await read('cgroup.subtree_control'));
-  for (const controller of (await read('cgroup.controllers')).filter((name) => !passed.has(name))) {
-    const write = { file: 'cgroup.subtree_control', value: `+${controller}` };
-    try {
-      await writeControl({ act: 'create', path, directory }, write);
-    } catch (error) {
-      const cause = error instanceof Error ? error.cause : undefined;
-      if (!hasCode(cause, 'EBUSY', 'EINVAL', 'EOPNOTSUPP')) throw error;
-    }
+  const missing = (await read('cgroup.controllers')).filter((name) => !passed.has(name));
+  // The root, which has no type, passes controllers on whatever is in it.
+  const isRoot = (await read('cgroup.type')).length === 0;
+  const isBusy = !isRoot && (await read('cgroup.procs')).length > 0;
+  if (missing.length === 0 || isBusy) return;
+  const value = missing.map((name) => `+${name}`).join(' ');
+  try {
+    await writeControl(
+      { act: 'create', path, directory },
+      { file: 'cgroup.subtree_control', value },
+    );
+  } catch (error) {
+    const cause = error instanceof Error ? error.cause : undefined;
+    if (!hasCode(cause, 'EBUSY', 'ENOTSUP')) throw error;
   }
 }
 

@@ -30,7 +30,7 @@ export function codeOf(thrown: unknown): string {
   return isCoded ? String(thrown.code) : '';
 }
 
-/** Whether a file operation failed with one of these error numbers. */
+/** Whether a file operation failed with one of these. Node says ENOTSUP where Linux has EOPNOTSUPP. */
 export function hasCode(thrown: unknown, ...codes: readonly string[]): boolean {
   return codes.includes(codeOf(thrown));
 }

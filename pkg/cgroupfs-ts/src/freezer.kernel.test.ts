@@ -22,7 +22,8 @@ describe.each(kinds)('freezing cgroup %s', (_, kind) => {
     const below = `${path}/below`;
     await cgroupfs.create(below);
     await own.start(below, 'while :; do :; done');
-    await own.start(path, 'while sleep 0.001; do :; done');
+    await cgroupfs.create(`${path}/beside`);
+    await own.start(`${path}/beside`, 'while sleep 0.001; do :; done');
     const usage = async () => (await cgroupfs.readStats(below))?.cpu?.usageUs ?? Number.NaN;
     await cgroupfs.freeze(path);
     expect(await cgroupfs.frozen(path)).toBe(true);

@@ -33,7 +33,7 @@ export function hasController({ unified, legacy }: CgroupMounts, controller: str
 export type OwnCgroup = AsyncDisposable & {
   readonly cgroupfs: Cgroupfs;
   readonly path: string;
-  /** Starts a shell in a cgroup, and waits until it is there. */
+  /** Starts a shell in a cgroup, and waits until it is there. v2 takes it in leaves only. */
   readonly start: (
     cgroup: string,
     script: string,
@@ -50,12 +50,13 @@ export async function ownCgroup(kind: CgroupMounts): Promise<OwnCgroup> {
     path,
     start: async (cgroup, script) => {
       const files = hierarchyRoots(kind).map((root) => join(root, cgroup, 'cgroup.procs'));
-      const enter = 'for file; do echo $$ > "$file"; done; echo there; ';
+      const enter = 'for file; do echo $$ > "$file" || exit; done; echo there; ';
       const child = spawn('sh', ['-c', enter + script, 'sh', ...files], {
         stdio: ['pipe', 'pipe', 'ignore'],
       });
       children.push(child);
-      await once(child.stdout, 'data');
+      const [event] = await Promise.race([once(child.stdout, 'data'), once(child, 'exit')]);
+      if (!Buffer.isBuffer(event)) throw new Error(`sh cannot enter ${cgroup}`);
       return child;
     },
     [Symbol.asyncDispose]: async () => {

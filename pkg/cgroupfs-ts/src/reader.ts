@@ -49,8 +49,8 @@ async function orNothing<Value>(reading: Promise<Value>): Promise<Value | undefi
   try {
     return await reading;
   } catch (error) {
-    // EOPNOTSUPP: pressure that the kernel does not measure; a threaded cgroup's file.
-    if (isGone(error) || hasCode(error, 'EOPNOTSUPP')) return undefined;
+    // ENOTSUP: pressure that the kernel does not measure; a threaded cgroup's file.
+    if (isGone(error) || hasCode(error, 'ENOTSUP')) return undefined;
     throw error;
   }
 }

@@ -50,8 +50,8 @@ async function processesOf(directory: string): Promise<number[]> {
       .map(Number)
       .filter((pid) => pid > 0);
   } catch (error) {
-    // EOPNOTSUPP: a threaded cgroup, whose processes are listed further up (cgroups(7)).
-    if (isGone(error) || hasCode(error, 'EOPNOTSUPP')) return [];
+    // ENOTSUP: a threaded cgroup, whose processes are listed further up (cgroups(7)).
+    if (isGone(error) || hasCode(error, 'ENOTSUP')) return [];
     throw error;
   }
 }
