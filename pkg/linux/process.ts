@@ -1,7 +1,8 @@
-import { closeSync, readFileSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
-import { isErrno, SyscallError } from '#errors/fault.ts';
+import { SyscallError } from '#errors/fault.ts';
 import { check, lastError, pidfdOpen, pidfdSendSignal } from './libc.ts';
+import { readIfThere } from './read-file.ts';
 
 /** One process, not whichever has its pid by now: a pid with the start time of its process. */
 export type ProcessId = {
@@ -54,7 +55,7 @@ export function signalProcess(process: ProcessId, signal: number): boolean {
 export function explainProcess(pid: number): string {
   const state = inspectProcess(pid)?.state;
   if (state === undefined) return `process ${pid} is gone`;
-  const place = readText(`/proc/${pid}/wchan`) ?? '0';
+  const place = readIfThere(`/proc/${pid}/wchan`) ?? '0';
   return `process ${pid} is in state ${state}${place === '0' ? '' : `, waiting in ${place}`}`;
 }
 
@@ -63,7 +64,7 @@ export function explainProcess(pid: number): string {
  * The command in field 2 may hold spaces and parentheses, so fields are counted after the last one.
  */
 export function inspectProcess(pid: number): ProcessInfo | undefined {
-  const text = readText(`/proc/${pid}/stat`);
+  const text = readIfThere(`/proc/${pid}/stat`);
   if (text === undefined) return undefined;
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   const [state = '', parent, , session] = fields;
@@ -100,13 +101,4 @@ function realTimeSignal(name: string): number | undefined {
     (base === 'MIN' ? firstRealTimeSignal : lastRealTimeSignal) +
     (sign === '-' ? -Number(offset) : Number(offset));
   return number >= firstRealTimeSignal && number <= lastRealTimeSignal ? number : undefined;
-}
-
-function readText(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ESRCH')) return undefined;
-    throw error;
-  }
 }

@@ -1,8 +1,9 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Fault, isErrno } from '#errors/fault.ts';
+import { Fault } from '#errors/fault.ts';
 import { type Child, type Command, startChild } from '#linux/child.ts';
 import { programPath } from '#linux/program.ts';
+import { readIfThere } from '#linux/read-file.ts';
 import { type Engine, handlerOf } from '#runtime/engine.ts';
 import { globalArgs } from '#runtime/oci-runtime.ts';
 import type { Container } from './container.ts';
@@ -68,10 +69,5 @@ export function startExec(
 
 /** The exec'd process's pid, which the OCI runtime writes once the command could be begun. */
 export function execPid({ pid }: ExecFiles): number | undefined {
-  try {
-    return Number(readFileSync(pid, 'utf8')) || undefined;
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined;
-    throw error;
-  }
+  return Number(readIfThere(pid) ?? 0) || undefined;
 }

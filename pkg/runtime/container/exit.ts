@@ -1,6 +1,7 @@
-import { type FSWatcher, readFileSync, statSync, watch } from 'node:fs';
-import { Fault, isErrno } from '#errors/fault.ts';
+import { type FSWatcher, statSync, watch } from 'node:fs';
+import { Fault } from '#errors/fault.ts';
 import { explainProcess, identifyProcess, isAlive } from '#linux/process.ts';
+import { readIfThere } from '#linux/read-file.ts';
 import { now, type UnixNanos } from '#runtime/clock.ts';
 import type { Engine } from '#runtime/engine.ts';
 import type { ContainerId } from '#runtime/id.ts';
@@ -196,15 +197,6 @@ function readExitFile(path: string): Exit | undefined {
 function hasProcess(pidFile: string): boolean {
   const pid = Number(readIfThere(pidFile) ?? 0);
   return pid > 0 && identifyProcess(pid) !== undefined;
-}
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined;
-    throw error;
-  }
 }
 
 function abortError({ reason }: AbortSignal): Error {
