@@ -138,6 +138,9 @@ function openStreaming(
     targets: {
       exec: ({ containerId, command, hasTerminal }, streams, signal) =>
         exec(engine, containerId, { command, hasTerminal, streams, signal }),
+      attach: async () => {
+        throw new Fault('unimplemented', 'attach');
+      },
       connect: (sandboxId, port) => connectToPod(engine, sandboxId, port),
     },
   });

@@ -3,8 +3,9 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Fault } from '#errors/fault.ts';
 import type { Log } from '#log/log.ts';
+import { commandOf } from './command.ts';
 import type { StreamRequest, Targets } from './sessions.ts';
-import { execProtocols, serveSpdyExec } from './spdy-exec.ts';
+import { serveSpdyCommand, spdyCommandProtocols } from './spdy-command.ts';
 import { portForwardProtocols, serveSpdyPortForward } from './spdy-port-forward.ts';
 import { Tokens } from './tokens.ts';
 import { agreeOnSpdy, refuse, type Upgrade } from './upgrade.ts';
@@ -62,7 +63,7 @@ export async function serveStreams(options: StreamingOptions): Promise<Streaming
 }
 
 function tokenOf({ url = '' }: IncomingMessage): string {
-  return /^\/(?:exec|portforward)\/([\w-]+)$/.exec(url)?.[1] ?? '';
+  return /^\/(?:exec|attach|portforward)\/([\w-]+)$/.exec(url)?.[1] ?? '';
 }
 
 function prepareSocket(socket: Duplex, head: Buffer): void {
@@ -89,7 +90,7 @@ async function serveSession(
 }
 
 async function speakSpdy(
-  { exec, connect }: Targets,
+  targets: Targets,
   granted: StreamRequest,
   upgrade: Upgrade,
 ): Promise<void> {
@@ -97,11 +98,13 @@ async function speakSpdy(
   if (request.headers.upgrade?.toLowerCase() !== 'spdy/3.1') {
     return refuse(socket, 400, 'the protocol must be SPDY/3.1');
   }
-  const known = granted.kind === 'exec' ? execProtocols : portForwardProtocols;
+  const known = granted.kind === 'portforward' ? portForwardProtocols : spdyCommandProtocols;
   const protocol = agreeOnSpdy(upgrade, known);
   if (protocol === undefined) return;
-  if (granted.kind === 'exec') return serveSpdyExec(socket, { request: granted, protocol, exec });
-  return serveSpdyPortForward(socket, { request: granted, connect });
+  if (granted.kind === 'portforward') {
+    return serveSpdyPortForward(socket, { request: granted, connect: targets.connect });
+  }
+  return serveSpdyCommand(socket, { ...commandOf(targets, granted), protocol });
 }
 
 async function listen(server: Server, address: string): Promise<string> {
