@@ -12,7 +12,7 @@ import type { OciRuntime } from './oci-runtime.ts';
 import type { Registry } from './registry.ts';
 import type { SeccompFilters } from './seccomp-filters.ts';
 import type { NodeLimits } from './spec/spec.ts';
-import type { PortMapping, Sandbox, SandboxNetwork } from './sandbox/sandbox.ts';
+import type { Sandbox, SandboxConfig, SandboxNetwork } from './sandbox/sandbox.ts';
 
 /** What the runtime needs of an image to make a container of it. */
 export type ImageForContainer = {
@@ -37,13 +37,21 @@ export type Images = {
   rootfsOwners(): readonly string[];
 };
 
+/** A pod on its way into a network, with all that networks may go by. */
+export type PodToConnect = Pick<SandboxConfig, 'annotations' | 'dns' | 'portMappings'> & {
+  readonly id: string;
+  /** Where its network namespace is pinned. */
+  readonly netnsPath: string;
+  readonly name: string;
+  readonly namespace: string;
+  readonly uid: string;
+  /** The cgroup that holds those of its containers. */
+  readonly cgroupPath: string;
+};
+
 /** Implemented by pkg/network. Removal is idempotent and right also after a failed addition. */
 export type PodNetwork = {
-  addPod(pod: {
-    readonly id: string;
-    readonly netnsPath: string;
-    readonly portMappings: readonly PortMapping[];
-  }): Promise<SandboxNetwork>;
+  addPod(pod: PodToConnect): Promise<SandboxNetwork>;
   removePod(id: string): Promise<void>;
   reconcile(owners: ReadonlySet<string>): Promise<void>;
 };

@@ -27,9 +27,13 @@ export async function recover(engine: Engine): Promise<void> {
     );
   await Promise.all(containers);
   const mounts = new Set(mountPointsUnder(engine.layout.state));
-  for (const sandbox of engine.sandboxes.all()) {
-    await attempt(engine, { sandboxId: sandbox.id }, () => recoverSandbox(engine, sandbox, mounts));
-  }
+  // One whose network cannot be taken down must not keep the others waiting.
+  const sandboxes = engine.sandboxes
+    .all()
+    .map((sandbox) =>
+      attempt(engine, { sandboxId: sandbox.id }, () => recoverSandbox(engine, sandbox, mounts)),
+    );
+  await Promise.all(sandboxes);
   await attempt(engine, {}, () =>
     engine.network.reconcile(new Set(engine.sandboxes.all().map(({ id }) => id))),
   );

@@ -1,19 +1,28 @@
 import { dirname } from 'node:path';
-import type { Engine } from '#runtime/engine.ts';
+import { type PodCgroup, podCgroup } from '#runtime/cgroup-path.ts';
+import { type Engine, handlerOf } from '#runtime/engine.ts';
 import type { Sandbox, SandboxConfig } from './sandbox.ts';
 
-/** The cgroup in which the cgroups of the pod's containers are. */
-export function podCgroup(engine: Engine, { cgroupParent }: SandboxConfig): string {
-  return cgroupParent === '' ? engine.cgroupParent : cgroupParent;
+/** Where the cgroups of a new pod's containers will be. `invalid-argument` where none can be. */
+export function placeCgroup(engine: Engine, config: SandboxConfig): PodCgroup {
+  const { cgroupDriver: driver } = handlerOf(engine, config.runtimeHandler);
+  const { cgroupParent, cgroupDriver } = engine;
+  // The configured parent suits every driver that is configured.
+  return config.cgroupParent === ''
+    ? podCgroup({ driver, nodeDriver: driver, parent: cgroupParent })
+    : podCgroup({ driver, nodeDriver: cgroupDriver, parent: config.cgroupParent });
 }
 
 /**
  * The topmost cgroup above the pod's containers that the kernel does not have yet, or that came with
  * another pod: the OCI runtime makes it, and nobody but us will remove it. kubelet makes, and removes,
- * its own.
+ * its own; slices are systemd's.
  */
-export function cgroupToOwn(engine: Engine, config: SandboxConfig): string | undefined {
-  const path = podCgroup(engine, config);
+export function cgroupToOwn(
+  engine: Engine,
+  { driver, parent: path }: PodCgroup,
+): string | undefined {
+  if (driver === 'systemd') return undefined;
   const others = engine.sandboxes.all().map((other) => other.ownedCgroup);
   return others.find((top) => top !== undefined && isWithin(path, top)) ?? missing(engine, path);
 }
@@ -33,9 +42,7 @@ export async function releaseCgroup(engine: Engine, { id, ownedCgroup }: Sandbox
     .all()
     .some(
       (other) =>
-        other.id !== id &&
-        other.state !== 'stopped' &&
-        isWithin(podCgroup(engine, other.config), ownedCgroup),
+        other.id !== id && other.state !== 'stopped' && isWithin(other.cgroup.parent, ownedCgroup),
     );
   if (!isShared) await engine.cgroups.removeEmpty(ownedCgroup);
 }

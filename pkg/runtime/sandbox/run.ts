@@ -9,7 +9,7 @@ import { type Engine, handlerOf } from '#runtime/engine.ts';
 import { given } from '#runtime/given.ts';
 import { openToRoot } from '#runtime/folder-access.ts';
 import { newSandboxId, type SandboxId } from '#runtime/id.ts';
-import { cgroupToOwn } from './cgroup.ts';
+import { cgroupToOwn, podCgroup } from './cgroup.ts';
 import { podHostname, writeSandboxFiles } from './files.ts';
 import { startInit } from './init.ts';
 import { forgetSandbox, releaseSandbox } from './release.ts';
@@ -88,13 +88,23 @@ async function makeParts(engine: Engine, sandbox: Sandbox): Promise<SandboxNetwo
   }
   if (config.namespaces.pid === 'pod') await startInit(engine, sandbox);
   if (config.namespaces.network === 'node') return undefined;
-  const { portMappings } = config;
-  const { address } = await engine.network.addPod({
+  return connect(engine, sandbox);
+}
+
+async function connect(engine: Engine, { id, config }: Sandbox): Promise<SandboxNetwork> {
+  const { metadata, annotations, dns, portMappings } = config;
+  const { address, additionalAddresses } = await engine.network.addPod({
     id,
-    netnsPath: paths.namespace('net'),
+    netnsPath: engine.layout.sandbox(id).namespace('net'),
+    name: metadata.name,
+    namespace: metadata.namespace,
+    uid: metadata.uid,
+    annotations,
+    ...given({ dns }),
     portMappings,
+    cgroupPath: podCgroup(engine, config),
   });
-  return { address };
+  return { address, ...given({ additionalAddresses }) };
 }
 
 async function makeNamespaces(engine: Engine, { id, config }: Sandbox): Promise<void> {

@@ -1,4 +1,5 @@
 import type { IdMapping } from '#linux/user-namespace.ts';
+import type { PodCgroup } from '#runtime/cgroup-path.ts';
 import type { UnixNanos } from '#runtime/clock.ts';
 import type { SandboxId } from '#runtime/id.ts';
 
@@ -39,7 +40,7 @@ export type SandboxConfig = {
   readonly portMappings: readonly PortMapping[];
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
-  /** Absolute cgroup path, or empty for the configured one. */
+  /** A cgroup from the root on or the name of a slice of systemd; empty for the configured one. */
   readonly cgroupParent: string;
   readonly sysctls: Readonly<Record<string, string>>;
   readonly namespaces: NamespaceModes;
@@ -58,7 +59,11 @@ export type SandboxConfig = {
 export type SandboxState = 'creating' | 'ready' | 'stopped';
 
 /** The pod's place in the network, absent for hostNetwork. Addresses without prefix length. */
-export type SandboxNetwork = { readonly address: string };
+export type SandboxNetwork = {
+  /** The one that others know it by. */
+  readonly address: string;
+  readonly additionalAddresses?: readonly string[];
+};
 
 /** All that is known of a sandbox. The record is written before what it describes is made. */
 export type Sandbox = {
@@ -67,6 +72,8 @@ export type Sandbox = {
   readonly state: SandboxState;
   readonly createdAt: UnixNanos;
   readonly network?: SandboxNetwork;
+  /** As the configuration was when the pod was made. */
+  readonly cgroup: PodCgroup;
   /** The topmost cgroup that came with this pod and those beside it; the last one removes it. */
   readonly ownedCgroup?: string;
 };

@@ -40,7 +40,10 @@ function statusOf(sandbox: Sandbox): PodSandboxStatus {
     state: stateOf(sandbox),
     createdAt,
     // Empty for hostNetwork: kubelet puts the node's addresses there.
-    network: { ip: network?.address ?? '', additionalIps: [] },
+    network: {
+      ip: network?.address ?? '',
+      additionalIps: (network?.additionalAddresses ?? []).map((ip) => ({ ip })),
+    },
     linux: { namespaces: { options: namespaceOptions(config) } },
     labels,
     annotations,
