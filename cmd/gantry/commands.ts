@@ -1,16 +1,57 @@
 import type { Command } from './command.ts';
-import { imagesExport } from './images-export.ts';
-import { imagesImport } from './images-import.ts';
-import { imagesLs } from './images-ls.ts';
-import { imagesPull } from './images-pull.ts';
-import { imagesRm } from './images-rm.ts';
-import { imagesTag } from './images-tag.ts';
 
-export const commands: Readonly<Record<string, Command>> = {
-  'images ls': imagesLs,
-  'images pull': imagesPull,
-  'images import': imagesImport,
-  'images export': imagesExport,
-  'images tag': imagesTag,
-  'images rm': imagesRm,
+export type Entry = {
+  /** One line, for the list of commands. */
+  readonly summary: string;
+  /** Each command is loaded only when it is called: `gantry ps` shall not wait for the others. */
+  readonly load: () => Promise<Command>;
 };
+
+/** All commands by name, one word or two, under the headings of the help. */
+export const commandGroups: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
+  'Pods and containers': {
+    ps: {
+      summary: 'list containers',
+      load: async () => (await import('./ps.ts')).ps,
+    },
+    pods: {
+      summary: 'list pods',
+      load: async () => (await import('./pods.ts')).pods,
+    },
+  },
+  Images: {
+    images: {
+      summary: 'the same as images ls',
+      load: async () => (await import('./images-ls.ts')).imagesLs,
+    },
+    'images ls': {
+      summary: 'list the images of this node',
+      load: async () => (await import('./images-ls.ts')).imagesLs,
+    },
+    'images pull': {
+      summary: 'bring an image from its registry',
+      load: async () => (await import('./images-pull.ts')).imagesPull,
+    },
+    'images import': {
+      summary: 'enter the images of an archive',
+      load: async () => (await import('./images-import.ts')).imagesImport,
+    },
+    'images export': {
+      summary: 'write images to an archive',
+      load: async () => (await import('./images-export.ts')).imagesExport,
+    },
+    'images tag': {
+      summary: 'give an image one more name',
+      load: async () => (await import('./images-tag.ts')).imagesTag,
+    },
+    'images rm': {
+      summary: 'remove images with all of their names',
+      load: async () => (await import('./images-rm.ts')).imagesRm,
+    },
+  },
+};
+
+/** All commands by name. */
+export const commands: ReadonlyMap<string, Entry> = new Map(
+  Object.values(commandGroups).flatMap((group) => Object.entries(group)),
+);

@@ -5,7 +5,6 @@ import { type Command, ExitError } from './command.ts';
 
 export const imagesExport: Command = {
   synopsis: '[-o FILE] [--format oci|docker] IMAGE...',
-  summary: 'write images into an archive',
   details: `Writes a tar archive to FILE, or to standard output. Its layers are compressed as the registry
 had them. By tag, the archive has that tag; by id, all tags of the image.
 

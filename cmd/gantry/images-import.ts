@@ -8,7 +8,6 @@ import { formatBytes } from './sizes.ts';
 
 export const imagesImport: Command = {
   synopsis: '[--name NAME] FILE',
-  summary: 'enter the images of an archive',
   details: `FILE is a tar archive, plain or compressed with gzip or zstd, of an OCI image layout
 (skopeo copy … oci-archive:FILE, docker buildx --output type=oci) or as docker save writes it;
 - is standard input. Prints the names of the images. An archive is entered as a whole or not

@@ -2,11 +2,10 @@ import type { ImageSummary } from '#admin/image-json.ts';
 import type { Command } from './command.ts';
 import { shortDigest } from './pull-display.ts';
 import { formatBytes } from './sizes.ts';
-import { formatTable } from './table.ts';
+import { printJson, printTable } from './output.ts';
 
 export const imagesLs: Command = {
   synopsis: '',
-  summary: 'list the images of this node',
   details: `One line for each tag. SIZE is what was downloaded: the compressed layers and the
 configuration.
 `,
@@ -17,8 +16,8 @@ configuration.
       method: 'GET',
       path: '/v1/images',
     });
-    if (isJson) process.stdout.write(`${JSON.stringify(answer.images)}\n`);
-    else process.stdout.write(formatTable([heading, ...answer.images.flatMap(rowsOf)]));
+    if (isJson) printJson(answer.images);
+    else printTable([heading, ...answer.images.flatMap(rowsOf)]);
   },
 };
 

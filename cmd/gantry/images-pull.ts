@@ -8,7 +8,6 @@ type Line = { readonly progress?: PullProgress; readonly image?: ImageSummary };
 
 export const imagesPull: Command = {
   synopsis: 'IMAGE',
-  summary: 'bring an image from its registry',
   details: `Shows a bar for each layer on a terminal, and plain lines elsewhere; both on standard error.
 Prints the image's id at the end. With --json, prints one JSON object a line, of progress
 first and of the image at last. Ctrl-C gives the pull up, unless somebody else waits for it.

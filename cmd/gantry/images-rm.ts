@@ -3,7 +3,6 @@ import type { Command } from './command.ts';
 
 export const imagesRm: Command = {
   synopsis: 'IMAGE...',
-  summary: 'remove images with all of their names',
   details: `As kubelet does it: by any of its names, by digest, by id or the beginning of one, the whole
 image goes. What containers use of it stays until they go. Prints the names that are gone.
 `,

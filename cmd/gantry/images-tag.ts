@@ -3,7 +3,6 @@ import type { Command } from './command.ts';
 
 export const imagesTag: Command = {
   synopsis: 'IMAGE NAME',
-  summary: 'give an image one more name',
   details: `An image that had the name before loses it. The image itself is not copied.
 `,
   flags: {},

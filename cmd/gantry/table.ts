@@ -1,13 +1,47 @@
-/** Lines of columns, each as wide as its widest cell; the first row is the heading. */
-export function formatTable(rows: readonly (readonly string[])[]): string {
+import { isTerminal, printable, type Style, styled } from './style.ts';
+
+/** Text of one column, in a style of its own where there are styles. */
+export type Cell = string | { readonly text: string; readonly style: Style };
+
+/**
+ * Lines of columns, of which the first is the heading. On a terminal each column is as wide as its
+ * widest cell; elsewhere there is a tab between two.
+ */
+export function formatTable(rows: readonly (readonly Cell[])[]): string {
+  return isTerminal() ? alignedTable(rows) : rows.map(tabbedLine).join('');
+}
+
+/** Lines of columns that are as wide as their widest cells, wherever they are written to. */
+export function alignedTable([heading = [], ...rows]: readonly (readonly Cell[])[]): string {
+  const bold = heading.map((cell): Cell => ({ text: textOf(cell), style: 'bold' }));
+  return alignedLines([bold, ...rows])
+    .map((line) => `${line}\n`)
+    .join('');
+}
+
+/** Rows without a heading, as lines without their ends. */
+export function alignedLines(rows: readonly (readonly Cell[])[]): string[] {
   const widths: number[] = [];
   for (const row of rows) {
-    for (const [n, cell] of row.entries()) widths[n] = Math.max(widths[n] ?? 0, cell.length);
+    for (const [n, cell] of row.entries()) {
+      widths[n] = Math.max(widths[n] ?? 0, textOf(cell).length);
+    }
   }
-  const line = (row: readonly string[]) =>
+  return rows.map((row) =>
     row
-      .map((cell, n) => cell.padEnd(widths[n] ?? 0))
-      .join('   ')
-      .trimEnd();
-  return rows.map((row) => `${line(row)}\n`).join('');
+      .map((cell, n) => {
+        const isLast = n === row.length - 1;
+        const text = isLast ? textOf(cell) : textOf(cell).padEnd(widths[n] ?? 0);
+        return typeof cell === 'string' ? text : styled(cell.style, text);
+      })
+      .join('   '),
+  );
+}
+
+function tabbedLine(row: readonly Cell[]): string {
+  return `${row.map(textOf).join('\t')}\n`;
+}
+
+function textOf(cell: Cell): string {
+  return printable(typeof cell === 'string' ? cell : cell.text);
 }

@@ -53,7 +53,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   await using opened = new AsyncDisposableStack();
   claimFolders(config, opened);
   const parts = await openParts(options, opened);
-  const admin = await serveAdmin({ log, images: parts.images }, config.admin_listen);
+  const admin = await serveAdmin({ log, images: parts.images, engine: parts.engine }, config.admin_listen);
   opened.defer(() => admin.close(stopGraceMs));
   const streaming = await openStreaming(parts.engine, { log, listen: config.streaming.listen });
   opened.defer(() => streaming.close());

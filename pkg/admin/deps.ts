@@ -1,5 +1,10 @@
 import type { Images } from '#image/images.ts';
 import type { Log } from '#log/log.ts';
+import type { Engine } from '#runtime/engine.ts';
 
 /** What the endpoint works with. */
-export type AdminDeps = { readonly log: Log; readonly images: Images };
+export type AdminDeps = {
+  readonly log: Log;
+  readonly images: Images;
+  readonly engine: Engine;
+};

@@ -2,12 +2,14 @@ import type { Route } from './exchange.ts';
 import { exportImages } from './routes/export-images.ts';
 import { importImages } from './routes/import-images.ts';
 import { listImages } from './routes/list-images.ts';
+import { listPods } from './routes/list-pods.ts';
 import { listPulls } from './routes/list-pulls.ts';
 import { pullImage } from './routes/pull-image.ts';
 import { removeImage } from './routes/remove-image.ts';
 import { tagImage } from './routes/tag-image.ts';
 
 export const routes: Readonly<Record<string, Route>> = {
+  'GET /v1/pods': listPods,
   'GET /v1/pulls': listPulls,
   'GET /v1/images': listImages,
   'POST /v1/images/pull': pullImage,

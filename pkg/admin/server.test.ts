@@ -12,10 +12,14 @@ import { type FakeRegistry, serving, startFake } from '#image/testdata/fake-regi
 import { openTestImages, type TestImages } from '#image/testdata/open-images.ts';
 import { buildImage } from '#image/testdata/test-image.ts';
 import { createLog } from '#log/log.ts';
+import type { Engine } from '#runtime/engine.ts';
 import { type AdminServer, serveAdmin } from './server.ts';
 
 const image = buildImage([{ entries: [{ name: 'a', content: 'x'.repeat(100_000) }] }]);
 const [layer] = image.layers;
+
+/** Images need none; the integration tests have one. */
+const engine = {} as Engine;
 
 let opened: TestImages;
 let server: AdminServer;
@@ -29,7 +33,7 @@ beforeEach(async () => {
   socketPath = join(folder, 'admin.sock');
   logged = [];
   const log = createLog('debug', (line) => logged.push(line));
-  server = await serveAdmin({ log, images: opened.images }, socketPath);
+  server = await serveAdmin({ log, images: opened.images, engine }, socketPath);
 });
 afterEach(async () => {
   await server.close(5000);
@@ -76,7 +80,7 @@ it('serves on a socket for root alone, which goes with it', async () => {
   expect(statSync(socketPath).mode & 0o777).toBe(0o660);
   await server.close(5000);
   expect(existsSync(socketPath)).toBe(false);
-  server = await serveAdmin({ log: createLog('error'), images: opened.images }, socketPath);
+  server = await serveAdmin({ log: createLog('error'), images: opened.images, engine }, socketPath);
 });
 
 it('pulls an image, and tells how far it is', async () => {
@@ -153,7 +157,7 @@ it('imports, lists, tags, exports and removes an image', async () => {
 });
 
 it.each([
-  ['GET', '/v1/other', undefined, 404, 'there is no "GET /v1/other"; there is GET /v1/pulls'],
+  ['GET', '/v1/other', undefined, 404, 'there is no "GET /v1/other"; there is GET /v1/pods'],
   ['PUT', '/v1/images', undefined, 404, 'there is no "PUT /v1/images"'],
   ['GET', '/constructor', undefined, 404, 'there is no'],
   ['POST', '/v1/images/pull', { image: 'a/UPPER' }, 400, 'must be in lower case'],
@@ -188,7 +192,7 @@ it('breaks an export off when the archive cannot be finished', async () => {
   expect(response.statusCode).toBe(200);
   await server.close(5000);
   await expect(buffer(response)).rejects.toThrow('aborted');
-  server = await serveAdmin({ log: createLog('error'), images: opened.images }, socketPath);
+  server = await serveAdmin({ log: createLog('error'), images: opened.images, engine }, socketPath);
 });
 
 it('tells those who wait that it stops', async () => {
@@ -197,5 +201,5 @@ it('tells those who wait that it stops', async () => {
   const lines = linesOf(response);
   await server.close(5000);
   expect((await lines).at(-1)).toMatchObject({ error: { code: 'cancelled' } });
-  server = await serveAdmin({ log: createLog('error'), images: opened.images }, socketPath);
+  server = await serveAdmin({ log: createLog('error'), images: opened.images, engine }, socketPath);
 });

@@ -154,9 +154,9 @@ describe('gantry images', () => {
     await gantry(place, 'images', 'tag', reference, tag);
     expect((await cri.imageStatus({ image: { image: tag } })).image?.id).toBe(id);
     const [heading, ...rows] = (await gantry(place, 'images', 'ls')).split('\n');
-    expect(heading).toMatch(/^IMAGE +ID +SIZE +CREATED$/);
+    expect(heading).toMatch(/^IMAGE\tID\tSIZE\tCREATED$/);
     for (const name of [reference, tag]) {
-      expect(rows.find((row) => row.startsWith(`${name} `))).toContain(id.slice(7, 19));
+      expect(rows.find((row) => row.startsWith(`${name}\t`))).toContain(id.slice(7, 19));
     }
     const images = JSON.parse(await gantry(place, 'images', 'ls', '--json'));
     expect(images).toContainEqual(

@@ -1,0 +1,65 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { isErrno } from '#errors/fault.ts';
+import { ExitError } from './command.ts';
+
+/** Where the daemon of this node is, and what it keeps where. */
+export type Places = {
+  /** The daemon's admin socket. */
+  readonly address: string;
+  /** What outlives a reboot, and what does not; absent where only the socket is known. */
+  readonly folders?: { readonly root: string; readonly state: string };
+};
+
+/** What the command line and the environment say; what they do not is in the configuration. */
+export type PlaceWishes = {
+  readonly address?: string | undefined;
+  readonly root?: string | undefined;
+  readonly state?: string | undefined;
+  readonly config?: string | undefined;
+};
+
+export const defaultConfig = '/etc/gantry/gantry.toml';
+export const defaultFolders = { root: '/var/lib/gantry', state: '/run/gantry' };
+
+/**
+ * Finds the daemon as it finds itself: by its configuration file, over which flags win. A socket that
+ * was named alone may be any daemon's, so that nothing is known of its folders then.
+ */
+export async function findPlaces(wishes: PlaceWishes): Promise<Places> {
+  const { address, root, state, config } = wishes;
+  if (address !== undefined && (root ?? state ?? config) === undefined) return { address };
+  const file = await readConfig(config);
+  const folders = {
+    root: root ?? file.root ?? defaultFolders.root,
+    state: state ?? file.state ?? defaultFolders.state,
+  };
+  const configured = state === undefined ? file.admin_listen : undefined;
+  return { address: address ?? configured ?? join(folders.state, 'admin.sock'), folders };
+}
+
+type ConfigFile = {
+  readonly root?: string | undefined;
+  readonly state?: string | undefined;
+  readonly admin_listen?: string | undefined;
+};
+
+/** The default file may be missing. What else is in it is for `gantryd config check`. */
+async function readConfig(path: string | undefined): Promise<ConfigFile> {
+  let text: string;
+  try {
+    text = readFileSync(path ?? defaultConfig, 'utf8');
+  } catch (cause) {
+    if (path === undefined && isErrno(cause, 'ENOENT', 'EACCES')) return {};
+    throw new ExitError('usage', `read the configuration "${path ?? defaultConfig}"`, { cause });
+  }
+  const { parse } = await import('smol-toml');
+  try {
+    const values = parse(text);
+    const textOf = (key: string) => (typeof values[key] === 'string' ? values[key] : undefined);
+    return { root: textOf('root'), state: textOf('state'), admin_listen: textOf('admin_listen') };
+  } catch (cause) {
+    const sentence = `read the configuration "${path ?? defaultConfig}"`;
+    throw new ExitError('failed', sentence, { cause });
+  }
+}

@@ -1,0 +1,53 @@
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { podViews, type PodView } from '#admin/pod-json.ts';
+import { isErrno } from '#errors/fault.ts';
+import { isAlive } from '#linux/process.ts';
+import type { Container } from '#runtime/container/container.ts';
+import { createLayout } from '#runtime/layout.ts';
+import type { Sandbox } from '#runtime/sandbox/sandbox.ts';
+import { readRecords } from '#store/read-records.ts';
+import { ExitError } from './command.ts';
+
+/** Where a daemon keeps what it knows. */
+export type Folders = { readonly root: string; readonly state: string };
+
+/** The pods of a daemon that is down, from its records, and what has ended since. */
+export function recordedPods(folders: Folders): PodView[] {
+  const { sandboxes, containers } = recordsOf(folders);
+  return podViews({ sandboxes, containers: containers.map((it) => asItIs(folders, it)) });
+}
+
+function recordsOf({ root }: Folders) {
+  try {
+    const [sandboxes, containers] = readRecords(join(root, 'gantry.db'), [
+      'sandboxes',
+      'containers',
+    ]);
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only the daemon writes them
+    return { sandboxes: sandboxes as Sandbox[], containers: containers as Container[] };
+  } catch (cause) {
+    throw new ExitError('unreachable', 'no gantryd answers', { cause });
+  }
+}
+
+/** The daemon finds out at its start what ended while it was down; so do we, and keep it to ourselves. */
+function asItIs({ state }: Folders, container: Container): Container {
+  const { id, state: recorded } = container;
+  if (recorded.kind !== 'running' || isAlive(recorded.process)) return container;
+  const ending = endingIn(createLayout(state).container(id).exit);
+  const { startedAt } = recorded;
+  return { ...container, state: { kind: 'exited', startedAt, ...ending, message: '' } };
+}
+
+/** What the monitor left; what has no monitor left is gone since an unknown time, as after a reboot. */
+function endingIn(exitFile: string) {
+  try {
+    const exitCode = Number(readFileSync(exitFile, 'utf8'));
+    const finishedAt = statSync(exitFile).mtimeMs * 1e6;
+    return { exitCode, finishedAt, reason: exitCode === 0 ? 'Completed' : 'Error' };
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+    return { exitCode: 255, finishedAt: Date.now() * 1e6, reason: 'Unknown' };
+  }
+}
