@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Descriptor } from '#api/oci/image.ts';
 import { blobDirectory, blobPath, ingestDirectory, newIngestPath } from './content-paths.ts';
 import { mediaTypes } from './media-types.ts';
-import { writeDurably } from './durable-file.ts';
+import { writeDurably } from '#store/durable-file.ts';
 import type { Trash } from './trash.ts';
 
 type Sized = Pick<Descriptor, 'digest' | 'size'>;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { blobPath, newIngestPath } from '#image/content-paths.ts';
 import type { ContentStore } from '#image/content-store.ts';
-import { renameDurably } from '#image/durable-file.ts';
+import { renameDurably } from '#store/durable-file.ts';
 import type { Garbage } from '#image/garbage.ts';
 import type { Image } from '#image/image.ts';
 import type { ImageTable } from '#image/image-table.ts';

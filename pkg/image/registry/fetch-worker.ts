@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises';
 import type { Descriptor } from '#api/oci/image.ts';
 import { blobPath } from '#image/content-paths.ts';
 import { DownloadProgress } from '#image/download-progress.ts';
-import { renameDurably } from '#image/durable-file.ts';
+import { renameDurably } from '#store/durable-file.ts';
 import { machineArchitecture } from '#image/platform.ts';
 import type { Reference } from '#image/reference.ts';
 import { stageFault } from '#image/stage-fault.ts';

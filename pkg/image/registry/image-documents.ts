@@ -5,7 +5,7 @@ import { faultCode, isErrno } from '#errors/fault.ts';
 import { blobPath, newIngestPath } from '#image/content-paths.ts';
 import { digestMismatch, digestOf, isDigest } from '#image/digest.ts';
 import { documentMediaType, maxDocumentBytes } from '#image/documents.ts';
-import { writeDurably } from '#image/durable-file.ts';
+import { writeDurably } from '#store/durable-file.ts';
 import { mediaTypes } from '#image/media-types.ts';
 import type { Reference } from '#image/reference.ts';
 import { stageFault } from '#image/stage-fault.ts';
