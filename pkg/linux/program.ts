@@ -48,10 +48,10 @@ export async function runProgram(
   throw new ProgramError(message, isLate ? undefined : exitCode);
 }
 
-type Scratch = Disposable & { readonly fd: number; text(): string };
+export type Scratch = Disposable & { readonly fd: number; text(): string };
 
 /** A file in memory (memfd_create(2)): what is written to it is there as soon as its writer has ended. */
-function openScratch(content = ''): Scratch {
+export function openScratch(content = ''): Scratch {
   const MFD_CLOEXEC = 1;
   const fd = check(memfdCreate('gantry', MFD_CLOEXEC), 'memfd_create', '');
   // At a position, so that a program begins to read at the beginning.

@@ -4,6 +4,7 @@ import { switchOn } from './namespace-sysctl.ts';
 import { listAddresses } from './netlink/address.ts';
 import { type Bridge, deleteLinks, ensureBridge, joinBridge, stopLink } from './netlink/bridge.ts';
 import { findLink, listLinks } from './netlink/link.ts';
+import { setLoopbackUp } from './netlink/loopback-up.ts';
 import { hasNftTable } from './netlink/nftables.ts';
 import { connectPod, type PodLink } from './netlink/pod-link.ts';
 import { listRoutes } from './netlink/route.ts';
@@ -23,6 +24,7 @@ export function createOperations(home: HomeNamespaces, host: NetlinkSocket) {
     ensureBridge: (bridge: Bridge) => ensureBridge(host, bridge),
     joinBridge: (ports: Parameters<typeof joinBridge>[1]) => joinBridge(host, ports),
     connectPod: (pod: PodLink) => connectPod(home, host, pod),
+    setLoopbackUp: (netnsPath: string) => setLoopbackUp(home, netnsPath),
     stopLink: (link: string) => stopLink(host, link),
     deleteLinks: (links: readonly string[]) => deleteLinks(host, links),
     openTcpSocket: (wanted: { readonly netnsPath: string; readonly family: IpFamily }) =>
