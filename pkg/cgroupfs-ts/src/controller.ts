@@ -1,12 +1,12 @@
 import type { CgroupMounts } from './mounts.ts';
-import { plainReader, type Reader } from './reader.ts';
+import { plainReader, plainSyncReader, type SyncReader } from './reader.ts';
 import { controllerDirectory } from './tree.ts';
 
+type Place = { readonly version: 1 | 2; readonly directory: string };
+
 /** The files of one controller in one cgroup. */
-export type ControlFiles = {
-  readonly version: 1 | 2;
+export type ControlFiles = Place & {
   readonly path: string;
-  readonly directory: string;
   /** The text of a file; undefined when there is none, or the cgroup is gone. */
   read(file: string): Promise<string | undefined>;
   /** The names of the files. */
@@ -16,20 +16,46 @@ export type ControlFiles = {
 /** Finds the files of a controller; undefined when no hierarchy has it. */
 export type FindFiles = (controller: string) => ControlFiles | undefined;
 
-export function controlFiles(
-  mounts: CgroupMounts,
-  path: string,
-  reader: Reader = plainReader,
-): FindFiles {
+/** The same, read at once. */
+export type StatFiles = Place & {
+  read(file: string): string | undefined;
+  list(): readonly string[];
+};
+export type FindStatFiles = (controller: string) => StatFiles | undefined;
+
+export function controlFiles(mounts: CgroupMounts, path: string): FindFiles {
   return (controller) => {
     const place = controllerDirectory(mounts, controller, path);
     return (
       place && {
         ...place,
         path,
+        read: (file) => plainReader.read(`${place.directory}/${file}`),
+        list: () => plainReader.list(place.directory),
+      }
+    );
+  };
+}
+
+/** Looks each controller up once. */
+export function statFiles(
+  mounts: CgroupMounts,
+  path: string,
+  reader: SyncReader = plainSyncReader,
+): FindStatFiles {
+  const found = new Map<string, StatFiles | undefined>();
+  const find: FindStatFiles = (controller) => {
+    const place = controllerDirectory(mounts, controller, path);
+    return (
+      place && {
+        ...place,
         read: (file) => reader.read(`${place.directory}/${file}`),
         list: () => reader.list(place.directory),
       }
     );
+  };
+  return (controller) => {
+    if (!found.has(controller)) found.set(controller, find(controller));
+    return found.get(controller);
   };
 }

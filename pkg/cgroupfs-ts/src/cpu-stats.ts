@@ -1,4 +1,4 @@
-import type { ControlFiles, FindFiles } from './controller.ts';
+import type { FindStatFiles, StatFiles } from './controller.ts';
 import { toFlat, toNumber, unlessEmpty } from './format.ts';
 
 /** Processor time so far. All numbers only grow. */
@@ -17,15 +17,15 @@ export type CpuStats = {
 };
 
 /** v2 shows the usage also where no controller is on. */
-export async function cpuStats(find: FindFiles): Promise<CpuStats | undefined> {
+export function cpuStats(find: FindStatFiles): CpuStats | undefined {
   const accounting = find('cpuacct');
   const cpu = find('cpu');
-  return unlessEmpty({ ...(await usageIn(accounting)), ...(await throttlingIn(cpu)) });
+  return unlessEmpty({ ...usageIn(accounting), ...throttlingIn(cpu) });
 }
 
-async function usageIn(files: ControlFiles | undefined) {
+function usageIn(files: StatFiles | undefined) {
   if (files?.version === 2) {
-    const stat = toFlat(await files.read('cpu.stat'));
+    const stat = toFlat(files.read('cpu.stat'));
     return {
       usageUs: stat.get('usage_usec'),
       userUs: stat.get('user_usec'),
@@ -33,16 +33,16 @@ async function usageIn(files: ControlFiles | undefined) {
     };
   }
   // cpuacct.usage_user and usage_sys are finer, but sampled: their sum may exceed the usage.
-  const stat = toFlat(await files?.read('cpuacct.stat'));
+  const stat = toFlat(files?.read('cpuacct.stat'));
   return {
-    usageUs: microseconds(toNumber(await files?.read('cpuacct.usage'))),
+    usageUs: microseconds(toNumber(files?.read('cpuacct.usage'))),
     userUs: fromTicks(stat.get('user')),
     systemUs: fromTicks(stat.get('system')),
   };
 }
 
-async function throttlingIn(files: ControlFiles | undefined) {
-  const stat = toFlat(await files?.read('cpu.stat'));
+function throttlingIn(files: StatFiles | undefined) {
+  const stat = toFlat(files?.read('cpu.stat'));
   const isLegacy = files?.version === 1;
   return {
     periods: stat.get('nr_periods'),

@@ -1,5 +1,5 @@
 import type { Write } from './control-file.ts';
-import type { ControlFiles, FindFiles } from './controller.ts';
+import type { ControlFiles, FindStatFiles, StatFiles } from './controller.ts';
 import { fulfil, refuse } from './plan.ts';
 import { type Amount, toAmount, toFlat, toNumber } from './format.ts';
 
@@ -41,7 +41,7 @@ export async function planHugetlb(files: ControlFiles, limits: HugetlbLimits): P
 
 export async function readHugetlbLimits(files: ControlFiles): Promise<HugetlbLimits> {
   const limits: Record<string, Amount | undefined> = {};
-  for (const pageSize of await pageSizes(files)) {
+  for (const pageSize of pageSizes(await files.list())) {
     limits[pageSize] = toAmount(
       await files.read(`hugetlb.${pageSize}.${names[files.version].limit}`),
     );
@@ -50,30 +50,27 @@ export async function readHugetlbLimits(files: ControlFiles): Promise<HugetlbLim
 }
 
 /** In the order of their names; undefined when no hierarchy counts huge pages. */
-export async function hugetlbStats(find: FindFiles): Promise<HugetlbStats[] | undefined> {
+export function hugetlbStats(find: FindStatFiles): HugetlbStats[] | undefined {
   const files = find('hugetlb');
   if (files === undefined) return undefined;
-  const stats: HugetlbStats[] = [];
-  for (const pageSize of await pageSizes(files)) stats.push(...(await statsOf(files, pageSize)));
+  const stats = pageSizes(files.list()).flatMap((pageSize) => statsOf(files, pageSize));
   return stats.length === 0 ? undefined : stats;
 }
 
 /** Empty when the cgroup is gone. */
-async function statsOf(files: ControlFiles, pageSize: string): Promise<HugetlbStats[]> {
+function statsOf(files: StatFiles, pageSize: string): HugetlbStats[] {
   const read = (name: string) => files.read(`hugetlb.${pageSize}.${name}`);
-  const usageBytes = toNumber(await read(names[files.version].usage));
+  const usageBytes = toNumber(read(names[files.version].usage));
   if (usageBytes === undefined) return [];
   if (files.version === 2) {
-    const limitHits = toFlat(await read('events')).get('max');
+    const limitHits = toFlat(read('events')).get('max');
     return [{ pageSize, usageBytes, peakBytes: undefined, limitHits }];
   }
-  const peakBytes = toNumber(await read('max_usage_in_bytes'));
-  return [{ pageSize, usageBytes, peakBytes, limitHits: toNumber(await read('failcnt')) }];
+  const peakBytes = toNumber(read('max_usage_in_bytes'));
+  return [{ pageSize, usageBytes, peakBytes, limitHits: toNumber(read('failcnt')) }];
 }
 
-async function pageSizes(files: ControlFiles): Promise<string[]> {
-  const sizes = (await files.list()).map((name) =>
-    /^hugetlb\.(\w+)\.(max|limit_in_bytes)$/.exec(name),
-  );
+function pageSizes(files: readonly string[]): string[] {
+  const sizes = files.map((name) => /^hugetlb\.(\w+)\.(max|limit_in_bytes)$/.exec(name));
   return sizes.flatMap((match) => match?.[1] ?? []).toSorted();
 }

@@ -14,6 +14,6 @@ export type { MemoryStats } from './memory-stats.ts';
 export { type CgroupMounts, parseMounts, readMounts } from './mounts.ts';
 export type { PidsLimits, PidsStats } from './pids.ts';
 export type { Pressure, PressureStats, Stall } from './pressure.ts';
-export type { CgroupStats, StatsReader } from './stats.ts';
+export type { CgroupStats, StatsGroup, StatsReader } from './stats.ts';
 export type { UnifiedLimits } from './unified.ts';
 export type { CgroupState, WatchOptions } from './watch.ts';

@@ -1,4 +1,4 @@
-import type { ControlFiles, FindFiles } from './controller.ts';
+import type { FindStatFiles, StatFiles } from './controller.ts';
 import { deviceOf, linesOf, toNested } from './format.ts';
 
 /** What was read and written so far, for each block device. */
@@ -14,18 +14,18 @@ export type IoStats = {
 };
 
 /** One item for each device that was used; undefined when no hierarchy counts. */
-export async function ioStats(find: FindFiles): Promise<IoStats[] | undefined> {
+export function ioStats(find: FindStatFiles): IoStats[] | undefined {
   const files = find('io');
   if (files === undefined) return undefined;
-  const devices = files.version === 1 ? await legacyCounters(files) : await unifiedCounters(files);
+  const devices = files.version === 1 ? legacyCounters(files) : unifiedCounters(files);
   return devices && [...devices].map(([device, counters]) => statsOf(device, counters));
 }
 
 /** The counters of a device, by the keys of v2's `io.stat`. */
 type Counters = ReadonlyMap<string, string>;
 
-async function unifiedCounters(files: ControlFiles) {
-  const text = await files.read('io.stat');
+function unifiedCounters(files: StatFiles) {
+  const text = files.read('io.stat');
   return text === undefined
     ? undefined
     : new Map(toNested(text).map(({ key, values }) => [key, values]));
@@ -38,9 +38,9 @@ const legacyKeys = new Map([
 ]);
 
 /** Lines as in `8:0 Read 4096`. Those of blkio.throttle count whatever scheduler a device has. */
-async function legacyCounters(files: ControlFiles): Promise<Map<string, Counters> | undefined> {
-  const bytes = await readRecursive(files, 'blkio.throttle.io_service_bytes');
-  const operations = await readRecursive(files, 'blkio.throttle.io_serviced');
+function legacyCounters(files: StatFiles): Map<string, Counters> | undefined {
+  const bytes = readRecursive(files, 'blkio.throttle.io_service_bytes');
+  const operations = readRecursive(files, 'blkio.throttle.io_serviced');
   if (bytes === undefined) return undefined;
   const devices = new Map<string, Map<string, string>>();
   for (const [text, unit] of [[bytes, 'bytes'] as const, [operations, 'ios'] as const]) {
@@ -57,8 +57,8 @@ async function legacyCounters(files: ControlFiles): Promise<Map<string, Counters
 }
 
 /** With those below; kernels before 5.0 count for the cgroup alone. */
-async function readRecursive(files: ControlFiles, file: string): Promise<string | undefined> {
-  return (await files.read(`${file}_recursive`)) ?? (await files.read(file));
+function readRecursive(files: StatFiles, file: string): string | undefined {
+  return files.read(`${file}_recursive`) ?? files.read(file);
 }
 
 function statsOf(device: string, counters: Counters): IoStats {

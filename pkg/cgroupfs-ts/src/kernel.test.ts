@@ -28,6 +28,8 @@ describe.each(kinds)('cgroup %s', (_, kind) => {
     const one = await start(`${path}/beside`, 'sleep 1000 & sleep 1000');
     const two = await start(`${path}/below`, 'exec sleep 1000');
     await expect.poll(() => cgroupfs.processes(path)).toHaveLength(4);
+    const listed = await cgroupfs.processes(path);
+    expect(new Set(cgroupfs.processesNow(path))).toEqual(new Set(listed));
     expect(await cgroupfs.processes(`${path}/below`)).toEqual([two.pid]);
     const ended = Promise.all([once(one, 'exit'), once(two, 'exit')]);
     await cgroupfs.kill(path);

@@ -1,4 +1,4 @@
-import type { ControlFiles, FindFiles } from './controller.ts';
+import type { FindStatFiles, StatFiles } from './controller.ts';
 import { limitIn, toFlat, toNumber, unlessEmpty } from './format.ts';
 
 /** Memory of the cgroup and those below. */
@@ -18,6 +18,8 @@ export type MemoryStats = {
   readonly inactiveFileBytes: number | undefined;
   readonly kernelBytes: number | undefined;
   readonly swapBytes: number | undefined;
+  /** Of swap alone, which v1 tells as the difference of two limits. Undefined also without a limit. */
+  readonly swapLimitBytes: number | undefined;
   readonly pageFaults: number | undefined;
   readonly majorPageFaults: number | undefined;
   /** How often the limit, in v1 also that with swap, was in the way. v1 counts for the cgroup alone. */
@@ -26,53 +28,57 @@ export type MemoryStats = {
   readonly oomKills: number | undefined;
 };
 
-export async function memoryStats(find: FindFiles): Promise<MemoryStats | undefined> {
+export function memoryStats(find: FindStatFiles): MemoryStats | undefined {
   const files = find('memory');
   if (files === undefined) return undefined;
-  const stats = files.version === 1 ? await legacyStats(files) : await unifiedStats(files);
+  const stats = files.version === 1 ? legacyStats(files) : unifiedStats(files);
   return unlessEmpty({ ...stats, workingSetBytes: workingSet(stats) });
 }
 
-async function legacyStats(files: ControlFiles) {
-  const stat = toFlat(await files.read('memory.stat'));
-  const oom = toFlat(await files.read('memory.oom_control'));
+function legacyStats(files: StatFiles) {
+  const stat = toFlat(files.read('memory.stat'));
+  const oom = toFlat(files.read('memory.oom_control'));
+  const limitBytes = limitIn(files.read('memory.limit_in_bytes'));
+  const sumBytes = limitIn(files.read('memory.memsw.limit_in_bytes'));
   return {
-    usageBytes: toNumber(await files.read('memory.usage_in_bytes')),
-    peakBytes: toNumber(await files.read('memory.max_usage_in_bytes')),
-    limitBytes: limitIn(await files.read('memory.limit_in_bytes')),
+    usageBytes: toNumber(files.read('memory.usage_in_bytes')),
+    peakBytes: toNumber(files.read('memory.max_usage_in_bytes')),
+    limitBytes,
     anonBytes: stat.get('total_rss'),
     fileBytes: stat.get('total_cache'),
     mappedFileBytes: stat.get('total_mapped_file'),
     inactiveFileBytes: stat.get('total_inactive_file'),
-    kernelBytes: toNumber(await files.read('memory.kmem.usage_in_bytes')),
+    kernelBytes: toNumber(files.read('memory.kmem.usage_in_bytes')),
     swapBytes: stat.get('total_swap'),
+    swapLimitBytes: sumBytes === undefined ? undefined : sumBytes - (limitBytes ?? sumBytes),
     pageFaults: stat.get('total_pgfault'),
     majorPageFaults: stat.get('total_pgmajfault'),
-    limitHits: await legacyLimitHits(files),
+    limitHits: legacyLimitHits(files),
     oomKills: oom.get('oom_kill'),
   };
 }
 
 /** A charge that fails counts in one of the files: with equal limits in that of memory and swap. */
-async function legacyLimitHits(files: ControlFiles): Promise<number | undefined> {
-  const memory = toNumber(await files.read('memory.failcnt'));
-  const withSwap = toNumber(await files.read('memory.memsw.failcnt'));
+function legacyLimitHits(files: StatFiles): number | undefined {
+  const memory = toNumber(files.read('memory.failcnt'));
+  const withSwap = toNumber(files.read('memory.memsw.failcnt'));
   return memory === undefined ? undefined : memory + (withSwap ?? 0);
 }
 
-async function unifiedStats(files: ControlFiles) {
-  const stat = toFlat(await files.read('memory.stat'));
-  const events = toFlat(await files.read('memory.events'));
+function unifiedStats(files: StatFiles) {
+  const stat = toFlat(files.read('memory.stat'));
+  const events = toFlat(files.read('memory.events'));
   return {
-    usageBytes: toNumber(await files.read('memory.current')),
-    peakBytes: toNumber(await files.read('memory.peak')),
-    limitBytes: limitIn(await files.read('memory.max')),
+    usageBytes: toNumber(files.read('memory.current')),
+    peakBytes: toNumber(files.read('memory.peak')),
+    limitBytes: limitIn(files.read('memory.max')),
     anonBytes: stat.get('anon'),
     fileBytes: stat.get('file'),
     mappedFileBytes: stat.get('file_mapped'),
     inactiveFileBytes: stat.get('inactive_file'),
     kernelBytes: stat.get('kernel'),
-    swapBytes: toNumber(await files.read('memory.swap.current')),
+    swapBytes: toNumber(files.read('memory.swap.current')),
+    swapLimitBytes: limitIn(files.read('memory.swap.max')),
     pageFaults: stat.get('pgfault'),
     majorPageFaults: stat.get('pgmajfault'),
     limitHits: events.get('max'),

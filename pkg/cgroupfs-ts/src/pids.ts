@@ -1,5 +1,5 @@
 import type { Write } from './control-file.ts';
-import type { ControlFiles, FindFiles } from './controller.ts';
+import type { ControlFiles, FindStatFiles } from './controller.ts';
 import { fulfil } from './plan.ts';
 import { type Amount, limitIn, toAmount, toFlat, toNumber, unlessEmpty } from './format.ts';
 
@@ -24,12 +24,12 @@ export async function readPidsLimits(files: ControlFiles): Promise<PidsLimits> {
   return { max: toAmount(await files.read('pids.max')) };
 }
 
-export async function pidsStats(find: FindFiles): Promise<PidsStats | undefined> {
+export function pidsStats(find: FindStatFiles): PidsStats | undefined {
   const files = find('pids');
   return unlessEmpty({
-    current: toNumber(await files?.read('pids.current')),
-    limit: limitIn(await files?.read('pids.max')),
-    peak: toNumber(await files?.read('pids.peak')),
-    limitHits: toFlat(await files?.read('pids.events')).get('max'),
+    current: toNumber(files?.read('pids.current')),
+    limit: limitIn(files?.read('pids.max')),
+    peak: toNumber(files?.read('pids.peak')),
+    limitHits: toFlat(files?.read('pids.events')).get('max'),
   });
 }

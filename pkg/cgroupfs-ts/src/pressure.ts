@@ -1,4 +1,4 @@
-import type { ControlFiles, FindFiles } from './controller.ts';
+import type { FindStatFiles, StatFiles } from './controller.ts';
 import { toNested, unlessEmpty } from './format.ts';
 
 /** For how much of the time processes waited (Documentation/accounting/psi.rst). */
@@ -19,17 +19,17 @@ export type PressureStats = {
 };
 
 /** Of v2 only, but of each cgroup there, whatever controllers it has. */
-export async function pressureStats(find: FindFiles): Promise<PressureStats | undefined> {
+export function pressureStats(find: FindStatFiles): PressureStats | undefined {
   const files = find('pressure');
   return unlessEmpty({
-    cpu: await pressureOf(files, 'cpu'),
-    memory: await pressureOf(files, 'memory'),
-    io: await pressureOf(files, 'io'),
+    cpu: pressureOf(files, 'cpu'),
+    memory: pressureOf(files, 'memory'),
+    io: pressureOf(files, 'io'),
   });
 }
 
-async function pressureOf(files: ControlFiles | undefined, resource: keyof PressureStats) {
-  const lines = toNested(await files?.read(`${resource}.pressure`));
+function pressureOf(files: StatFiles | undefined, resource: keyof PressureStats) {
+  const lines = toNested(files?.read(`${resource}.pressure`));
   const stalls = new Map(lines.map(({ key, values }) => [key, stallOf(values)]));
   return unlessEmpty({ some: stalls.get('some'), full: stalls.get('full') });
 }

@@ -1,4 +1,5 @@
-import { type FileHandle, open, readFile, readdir } from 'node:fs/promises';
+import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
 import { hasCode, isGone } from './error.ts';
 
 /** How the kernel's files are read. What is not there, or is gone, is undefined, or an empty list. */
@@ -7,60 +8,86 @@ export type Reader = {
   list(directory: string): Promise<readonly string[]>;
 };
 
+/**
+ * The same without waiting: the kernel answers from memory, mostly within microseconds, of which a
+ * promise would take many times as much.
+ */
+export type SyncReader = {
+  read(file: string): string | undefined;
+  list(directory: string): readonly string[];
+};
+
 /** Opens and closes a file for each reading. */
 export const plainReader: Reader = {
-  read: (file) => orNothing(readFile(file, 'utf8')),
-  list: async (directory) => (await orNothing(readdir(directory))) ?? [],
+  read: async (file) => readFile(file, 'utf8').catch(refuseUnlessGone),
+  list: async (directory) => (await readdir(directory).catch(refuseUnlessGone)) ?? [],
+};
+
+/** As plainReader. */
+export const plainSyncReader: SyncReader = {
+  read: (file) => unlessGone(() => readFileSync(file, 'utf8')),
+  list: (directory) => unlessGone(() => readdirSync(directory)) ?? [],
 };
 
 /** Keeps each file open from its first reading on; a file that is missing then is not looked for again. */
-export function openReader(): Reader & AsyncDisposable {
-  const handles = new Map<string, Promise<FileHandle | undefined>>();
-  const lists = new Map<string, Promise<readonly string[]>>();
-  let isClosed = false;
-  return {
-    read: async (file) => {
-      if (isClosed) throw new Error('the reader is closed');
-      const handle = await remembered(handles, file, () => orNothing(open(file, 'r')));
-      return handle && orNothing(readWhole(handle));
-    },
-    list: (directory) => remembered(lists, directory, () => plainReader.list(directory)),
-    [Symbol.asyncDispose]: async () => {
-      isClosed = true;
-      for (const handle of await Promise.all(handles.values())) await handle?.close();
-    },
-  };
+export class OpenReader implements SyncReader, Disposable {
+  readonly #files = new Map<string, number | undefined>();
+  readonly #lists = new Map<string, readonly string[]>();
+  #isClosed = false;
+
+  read(file: string): string | undefined {
+    if (this.#isClosed) throw new Error('the reader is closed');
+    if (!this.#files.has(file))
+      this.#files.set(
+        file,
+        unlessGone(() => openSync(file, 'r')),
+      );
+    const fd = this.#files.get(file);
+    return fd === undefined ? undefined : unlessGone(() => readWhole(fd));
+  }
+
+  list(directory: string): readonly string[] {
+    const known = this.#lists.get(directory) ?? plainSyncReader.list(directory);
+    this.#lists.set(directory, known);
+    return known;
+  }
+
+  [Symbol.dispose](): void {
+    this.#isClosed = true;
+    for (const fd of this.#files.values()) if (fd !== undefined) closeSync(fd);
+    this.#files.clear();
+  }
 }
 
-const usualBytes = 4096;
+/** Whether a directory has directories in it: the kernel counts them in the links to it. */
+export function hasChildren(directory: string): boolean {
+  return (unlessGone(() => statSync(directory))?.nlink ?? 0) > 2;
+}
+
+let buffer = Buffer.allocUnsafeSlow(16 * 1024);
 
 /**
  * The text of a kernel's file of any length, from its beginning. The kernel makes such a file in one
  * piece: what leaves room in the buffer is all of it.
  */
-async function readWhole(handle: FileHandle): Promise<string> {
-  for (let size = usualBytes; ; size *= 4) {
-    const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(size), 0, size, 0);
-    if (bytesRead < size) return buffer.toString('utf8', 0, bytesRead);
+function readWhole(fd: number): string {
+  for (;;) {
+    const length = readSync(fd, buffer, 0, buffer.length, 0);
+    if (length < buffer.length) return buffer.toString('utf8', 0, length);
+    buffer = Buffer.allocUnsafeSlow(buffer.length * 4);
   }
 }
 
-async function orNothing<Value>(reading: Promise<Value>): Promise<Value | undefined> {
+function unlessGone<Value>(read: () => Value): Value | undefined {
   try {
-    return await reading;
+    return read();
   } catch (error) {
-    // ENOTSUP: pressure that the kernel does not measure; a threaded cgroup's file.
-    if (isGone(error) || hasCode(error, 'ENOTSUP')) return undefined;
-    throw error;
+    return refuseUnlessGone(error);
   }
 }
 
-function remembered<Value>(
-  memory: Map<string, Promise<Value>>,
-  key: string,
-  make: () => Promise<Value>,
-): Promise<Value> {
-  const known = memory.get(key) ?? make();
-  memory.set(key, known);
-  return known;
+function refuseUnlessGone(error: unknown): undefined {
+  // ENOTSUP: pressure that the kernel does not measure; a threaded cgroup's file.
+  if (isGone(error) || hasCode(error, 'ENOTSUP')) return undefined;
+  throw error;
 }

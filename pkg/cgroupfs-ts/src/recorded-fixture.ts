@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { ControlFiles } from './controller.ts';
+import type { ControlFiles, StatFiles } from './controller.ts';
 import type { CgroupMounts } from './mounts.ts';
 
 /**
@@ -31,16 +31,25 @@ export function treesIn(folder: string): Readonly<Record<'legacy' | 'unified', C
 
 export const trees = treesIn(testdata);
 
+type Texts = Readonly<Record<string, string | undefined>>;
+
 /** Files that are in memory only. */
-export function filesOf(
-  version: 1 | 2,
-  texts: Readonly<Record<string, string | undefined>>,
-): ControlFiles {
+export function filesOf(version: 1 | 2, texts: Texts): ControlFiles {
+  const files = statFilesOf(version, texts);
+  return {
+    ...files,
+    path: '/pods/web',
+    read: async (file) => files.read(file),
+    list: async () => files.list(),
+  };
+}
+
+/** The same, read at once. */
+export function statFilesOf(version: 1 | 2, texts: Texts): StatFiles {
   return {
     version,
-    path: '/pods/web',
     directory: '/nowhere',
-    read: async (file) => texts[file],
-    list: async () => Object.keys(texts),
+    read: (file) => texts[file],
+    list: () => Object.keys(texts),
   };
 }

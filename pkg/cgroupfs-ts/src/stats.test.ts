@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { openCgroupfs } from './cgroupfs.ts';
 import { memoryStats } from './memory-stats.ts';
-import { openReader, plainReader } from './reader.ts';
-import { filesOf, trees } from './recorded-fixture.ts';
+import { OpenReader, plainReader } from './reader.ts';
+import { statFilesOf, trees } from './recorded-fixture.ts';
 
 const cpu = {
   usageUs: 725_645,
@@ -24,6 +24,7 @@ const memory = {
   mappedFileBytes: 86_016,
   inactiveFileBytes: 16_777_216,
   kernelBytes: 1_536_000,
+  swapLimitBytes: 134_217_728,
   pageFaults: 17_899,
 };
 
@@ -109,31 +110,54 @@ it('readStats reads a v2 tree', async () => {
 
 it.each(['legacy', 'unified'] as const)('openStats reads the same of a %s tree', async (name) => {
   const cgroupfs = openCgroupfs({ mounts: trees[name] });
-  await using reader = cgroupfs.openStats('/pods/batch');
+  using reader = cgroupfs.openStats('/pods/batch');
   const expected = await cgroupfs.readStats('/pods/batch');
-  expect(await reader.read()).toEqual(expected);
-  expect(await reader.read()).toEqual(expected);
+  expect(reader.read()).toEqual(expected);
+  expect(reader.read()).toEqual(expected);
+});
+
+it('openStats reads some groups alone', () => {
+  using reader = openCgroupfs({ mounts: trees.unified }).openStats('/pods/batch');
+  expect(reader.read(['pids'])).toEqual({
+    cpu: undefined,
+    memory: undefined,
+    pids: { current: 7, limit: 40, peak: 9, limitHits: 2 },
+    io: undefined,
+    hugetlb: undefined,
+    pressure: undefined,
+  });
+});
+
+it('processesNow lists those of a tree, each once', async () => {
+  const cgroupfs = openCgroupfs({ mounts: trees.unified });
+  const pids = cgroupfs.processesNow('/pods/web').toSorted((one, other) => one - other);
+  expect(pids).toEqual(await cgroupfs.processes('/pods/web'));
+  expect(pids.length).toBeGreaterThan(0);
+  expect(cgroupfs.processesNow('/pods/none')).toEqual([]);
 });
 
 it('memoryStats takes a working set that seems negative for empty', async () => {
-  const files = filesOf(2, { 'memory.current': '4096\n', 'memory.stat': 'inactive_file 8192\n' });
-  expect(await memoryStats(() => files)).toMatchObject({
+  const files = statFilesOf(2, {
+    'memory.current': '4096\n',
+    'memory.stat': 'inactive_file 8192\n',
+  });
+  expect(memoryStats(() => files)).toMatchObject({
     workingSetBytes: 0,
     anonBytes: undefined,
   });
 });
 
-it('openReader reads files of any length, as they are now', async () => {
+it('OpenReader reads files of any length, as they are now', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'cgroupfs-ts-'));
   const file = join(folder, 'io.stat');
   try {
-    await using reader = openReader();
-    for (const length of [0, 10, 4095, 4096, 4097, 100_000]) {
+    using reader = new OpenReader();
+    for (const length of [0, 10, 16_383, 16_384, 16_385, 100_000]) {
       await writeFile(file, 'é'.repeat(length));
-      expect(await reader.read(file)).toBe(await plainReader.read(file));
-      expect(await reader.read(file)).toHaveLength(length);
+      expect(reader.read(file)).toBe(await plainReader.read(file));
+      expect(reader.read(file)).toHaveLength(length);
     }
-    expect(await reader.read(join(folder, 'missing'))).toBe(undefined);
+    expect(reader.read(join(folder, 'missing'))).toBe(undefined);
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -1,4 +1,4 @@
-import { controlFiles, type FindFiles } from './controller.ts';
+import { type FindStatFiles, statFiles } from './controller.ts';
 import { type CpuStats, cpuStats } from './cpu-stats.ts';
 import { unlessEmpty } from './format.ts';
 import { type HugetlbStats, hugetlbStats } from './hugetlb.ts';
@@ -7,7 +7,7 @@ import { type MemoryStats, memoryStats } from './memory-stats.ts';
 import type { CgroupMounts } from './mounts.ts';
 import { type PidsStats, pidsStats } from './pids.ts';
 import { type PressureStats, pressureStats } from './pressure.ts';
-import { openReader } from './reader.ts';
+import { OpenReader } from './reader.ts';
 
 /** What a cgroup uses, and has used; undefined for what no hierarchy tells. */
 export type CgroupStats = {
@@ -19,32 +19,46 @@ export type CgroupStats = {
   readonly pressure: PressureStats | undefined;
 };
 
+/** One kind of statistics. */
+export type StatsGroup = keyof CgroupStats;
+
 /**
- * Reads the statistics of one cgroup again and again, from files that it keeps open: some 20. Belongs
- * to this very cgroup, not to one that is made later in its place. Dispose of it after use.
+ * Reads the statistics of one cgroup again and again, from files that it keeps open: some 20, or as
+ * many as the groups have that are asked for. Belongs to this very cgroup, not to one that is made
+ * later in its place. Dispose of it after use.
  */
-export type StatsReader = AsyncDisposable & {
-  /** Undefined when the cgroup is gone. */
-  read(): Promise<CgroupStats | undefined>;
+export type StatsReader = Disposable & {
+  /** All groups or some, at once. Undefined when the cgroup is gone. */
+  read(groups?: readonly StatsGroup[]): CgroupStats | undefined;
 };
 
+const readers = {
+  cpu: cpuStats,
+  memory: memoryStats,
+  pids: pidsStats,
+  io: ioStats,
+  hugetlb: hugetlbStats,
+  pressure: pressureStats,
+} satisfies { [Group in StatsGroup]: (find: FindStatFiles) => CgroupStats[Group] };
+
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the keys of the object above
+const allGroups = Object.keys(readers) as StatsGroup[];
+
 export function openStatsReader(mounts: CgroupMounts, path: string): StatsReader {
-  const reader = openReader();
-  const find = controlFiles(mounts, path, reader);
+  const reader = new OpenReader();
+  const find = statFiles(mounts, path, reader);
   return {
-    read: () => statsIn(find),
-    [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose](),
+    read: (groups = allGroups) => statsIn(find, groups),
+    [Symbol.dispose]: () => reader[Symbol.dispose](),
   };
 }
 
-/** One file after the other, so that reading many cgroups leaves threads of Node's pool to others. */
-export async function statsIn(find: FindFiles): Promise<CgroupStats | undefined> {
-  return unlessEmpty({
-    cpu: await cpuStats(find),
-    memory: await memoryStats(find),
-    pids: await pidsStats(find),
-    io: await ioStats(find),
-    hugetlb: await hugetlbStats(find),
-    pressure: await pressureStats(find),
-  });
+export function statsIn(
+  find: FindStatFiles,
+  groups: readonly StatsGroup[] = allGroups,
+): CgroupStats | undefined {
+  const none = { cpu: undefined, memory: undefined, pids: undefined };
+  const others = { io: undefined, hugetlb: undefined, pressure: undefined };
+  const read = groups.map((group) => [group, readers[group](find)] as const);
+  return unlessEmpty({ ...none, ...others, ...Object.fromEntries(read) });
 }

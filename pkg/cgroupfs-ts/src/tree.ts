@@ -1,7 +1,9 @@
+import { existsSync, statSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CgroupError, hasCode, isGone } from './error.ts';
 import { type CgroupMounts, hierarchyRoots } from './mounts.ts';
+import { hasChildren, plainSyncReader } from './reader.ts';
 
 /** Where a cgroup is, or would be, in each hierarchy. Refuses the root and paths that lead elsewhere. */
 export function directoriesOf(mounts: CgroupMounts, path: string): string[] {
@@ -41,19 +43,40 @@ export async function processesIn(mounts: CgroupMounts, path: string): Promise<n
   return [...new Set(lists.flat())].toSorted((one, other) => one - other);
 }
 
+/** The processes in the cgroup and below, where the first hierarchy that has it lists them; unsorted. */
+export function processesNow(mounts: CgroupMounts, path: string): number[] {
+  const directory = directoriesOf(mounts, path).find((each) => existsSync(each));
+  // Some are listed twice.
+  return directory === undefined ? [] : [...new Set(listProcesses(directory))];
+}
+
+function listProcesses(directory: string): number[] {
+  const own = pidsIn(plainSyncReader.read(`${directory}/cgroup.procs`) ?? '');
+  if (!hasChildren(directory)) return own;
+  const children = plainSyncReader
+    .list(directory)
+    .map((name) => join(directory, name))
+    .filter((each) => statSync(each, { throwIfNoEntry: false })?.isDirectory());
+  return [...own, ...children.flatMap(listProcesses)];
+}
+
 async function processesOf(directory: string): Promise<number[]> {
   try {
     const text = await readFile(join(directory, 'cgroup.procs'), 'utf8');
-    // 0 stands for a process outside of our pid namespace.
-    return text
-      .split('\n')
-      .map(Number)
-      .filter((pid) => pid > 0);
+    return pidsIn(text);
   } catch (error) {
     // ENOTSUP: a threaded cgroup, whose processes are listed further up (cgroups(7)).
     if (isGone(error) || hasCode(error, 'ENOTSUP')) return [];
     throw error;
   }
+}
+
+/** 0 stands for a process outside of our pid namespace. */
+function pidsIn(text: string): number[] {
+  return text
+    .split('\n')
+    .map(Number)
+    .filter((pid) => pid > 0);
 }
 
 function checkedPath(path: string): string {
