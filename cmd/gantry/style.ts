@@ -1,11 +1,11 @@
+import { isatty } from 'node:tty';
 import { styleText } from 'node:util';
 
 export type Style = 'bold' | 'dim' | 'green' | 'yellow' | 'red' | 'cyan';
 
 /** Whether people look at standard output, for whom it may be laid out and coloured. */
 export function isTerminal(): boolean {
-  // Undefined where it is none.
-  return Boolean(process.stdout.isTTY);
+  return isatty(1);
 }
 
 /** Text in a style where it is wanted: https://no-color.org. */

@@ -28,6 +28,7 @@ import { serveStreams, type StreamingServer } from '#streaming/server.ts';
 import type { Config } from './config.ts';
 import { keepMemorySmall } from './memory-keeper.ts';
 import { findProgram, requireProgram } from './programs.ts';
+import { openTracing } from './tracing.ts';
 
 export type Daemon = {
   /** Stops serving and lets go of everything. Containers and their monitors go on. */
@@ -52,12 +53,13 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const { config, log, version, notifySocket } = options;
   await using opened = new AsyncDisposableStack();
   claimFolders(config, opened);
+  const tracer = openTracing(opened);
   const parts = await openParts(options, opened);
-  const admin = await serveAdmin({ log, images: parts.images, engine: parts.engine }, config.admin_listen);
+  const admin = await serveAdmin({ log, tracer, ...parts }, config.admin_listen);
   opened.defer(() => admin.close(stopGraceMs));
   const streaming = await openStreaming(parts.engine, { log, listen: config.streaming.listen });
   opened.defer(() => streaming.close());
-  const server = await serveCri({ log, version, config, streaming, ...parts }, config.listen);
+  const server = await serveCri({ log, tracer, version, config, streaming, ...parts }, config.listen);
   opened.defer(() => server.close(stopGraceMs));
   opened.use(keepMemorySmall());
   flushCompileCache();

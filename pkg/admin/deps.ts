@@ -1,10 +1,12 @@
 import type { Images } from '#image/images.ts';
 import type { Log } from '#log/log.ts';
 import type { Engine } from '#runtime/engine.ts';
+import type { Tracer } from '#trace/tracer.ts';
 
 /** What the endpoint works with. */
 export type AdminDeps = {
   readonly log: Log;
+  readonly tracer: Tracer;
   readonly images: Images;
   readonly engine: Engine;
 };

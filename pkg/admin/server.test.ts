@@ -13,6 +13,7 @@ import { openTestImages, type TestImages } from '#image/testdata/open-images.ts'
 import { buildImage } from '#image/testdata/test-image.ts';
 import { createLog } from '#log/log.ts';
 import type { Engine } from '#runtime/engine.ts';
+import { Tracer } from '#trace/tracer.ts';
 import { type AdminServer, serveAdmin } from './server.ts';
 
 const image = buildImage([{ entries: [{ name: 'a', content: 'x'.repeat(100_000) }] }]);
@@ -20,6 +21,7 @@ const [layer] = image.layers;
 
 /** Images need none; the integration tests have one. */
 const engine = {} as Engine;
+const tracer = new Tracer();
 
 let opened: TestImages;
 let server: AdminServer;
@@ -33,7 +35,7 @@ beforeEach(async () => {
   socketPath = join(folder, 'admin.sock');
   logged = [];
   const log = createLog('debug', (line) => logged.push(line));
-  server = await serveAdmin({ log, images: opened.images, engine }, socketPath);
+  server = await serveAdmin({ log, tracer, images: opened.images, engine }, socketPath);
 });
 afterEach(async () => {
   await server.close(5000);
@@ -80,7 +82,8 @@ it('serves on a socket for root alone, which goes with it', async () => {
   expect(statSync(socketPath).mode & 0o777).toBe(0o660);
   await server.close(5000);
   expect(existsSync(socketPath)).toBe(false);
-  server = await serveAdmin({ log: createLog('error'), images: opened.images, engine }, socketPath);
+  const deps = { log: createLog('error'), tracer, images: opened.images, engine };
+  server = await serveAdmin(deps, socketPath);
 });
 
 it('pulls an image, and tells how far it is', async () => {
@@ -192,7 +195,8 @@ it('breaks an export off when the archive cannot be finished', async () => {
   expect(response.statusCode).toBe(200);
   await server.close(5000);
   await expect(buffer(response)).rejects.toThrow('aborted');
-  server = await serveAdmin({ log: createLog('error'), images: opened.images, engine }, socketPath);
+  const deps = { log: createLog('error'), tracer, images: opened.images, engine };
+  server = await serveAdmin(deps, socketPath);
 });
 
 it('tells those who wait that it stops', async () => {
@@ -201,5 +205,6 @@ it('tells those who wait that it stops', async () => {
   const lines = linesOf(response);
   await server.close(5000);
   expect((await lines).at(-1)).toMatchObject({ error: { code: 'cancelled' } });
-  server = await serveAdmin({ log: createLog('error'), images: opened.images, engine }, socketPath);
+  const deps = { log: createLog('error'), tracer, images: opened.images, engine };
+  server = await serveAdmin(deps, socketPath);
 });

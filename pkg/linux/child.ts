@@ -39,6 +39,16 @@ export type Child = {
   readonly ended: Promise<number>;
 };
 
+type StartedChild = Child & Pick<Command, 'path'>;
+
+const listeners = new Set<(child: StartedChild) => void>();
+
+/** Calls `listener` with each program as it is started, within the call that starts it. */
+export function onChildStarted(listener: (child: StartedChild) => void): Disposable {
+  listeners.add(listener);
+  return { [Symbol.dispose]: () => listeners.delete(listener) };
+}
+
 // Larger than the structures of any C library.
 const structBytes = 512;
 const signalSetBytes = 128;
@@ -68,7 +78,9 @@ export function startChild({ path, args, env, cwd, stdio }: Command): Child {
     const argv = [path, ...args, null];
     const error = posixSpawn(pid, path, actions, attributes(), argv, [...environment, null]);
     if (error !== 0) throw new SyscallError('posix_spawn', errorName(error), path);
-    return { pid: pid[0] ?? 0, ended: reap(pid[0] ?? 0) };
+    const child = { path, pid: pid[0] ?? 0, ended: reap(pid[0] ?? 0) };
+    for (const listener of listeners) listener(child);
+    return child;
   } finally {
     spawnActionsDestroy(actions);
   }

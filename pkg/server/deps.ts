@@ -3,10 +3,12 @@ import type { Log } from '#log/log.ts';
 import type { PodNetwork } from '#network/pod-network.ts';
 import type { Engine } from '#runtime/engine.ts';
 import type { StreamingServer } from '#streaming/server.ts';
+import type { Tracer } from '#trace/tracer.ts';
 
 /** What the RPCs work with. */
 export type ServerDeps = {
   readonly log: Log;
+  readonly tracer: Tracer;
   readonly engine: Engine;
   readonly images: Images;
   readonly network: PodNetwork;

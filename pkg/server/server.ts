@@ -51,7 +51,7 @@ function addService(server: Server, deps: ServerDeps, { name, rpcs }: Service): 
     handlers[rpc] =
       implementation === undefined
         ? unimplemented(rpc, responseStream)
-        : unary(rpc, deps.log, handle);
+        : unary(rpc, deps, handle);
   }
   server.addService(definition, handlers);
 }

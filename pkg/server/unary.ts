@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { type handleUnaryCall, type ServerUnaryCall, status } from '@grpc/grpc-js';
+import { type handleUnaryCall, type Metadata, type ServerUnaryCall, status } from '@grpc/grpc-js';
 import { faultCode } from '#errors/fault.ts';
 import { type Log, withRequest } from '#log/log.ts';
+import { annotate } from '#trace/span.ts';
+import { parseTraceparent, type TraceContext } from '#trace/traceparent.ts';
+import type { Tracer } from '#trace/tracer.ts';
 import { toServiceError } from './status.ts';
 
 /** Answers one RPC. The signal is aborted when the caller has gone or its deadline has passed. */
@@ -19,16 +22,17 @@ type Subject = {
   readonly image?: { readonly image?: string } | null;
 };
 
-/** Wraps a handler for gRPC: a request id, cancellation in, status and one log line out. */
+/** Wraps a handler for gRPC: a request id, cancellation in, status, a span and one log line out. */
 export function unary<Request extends object, Response extends object>(
   rpc: string,
-  log: Log,
+  { log, tracer }: { readonly log: Log; readonly tracer: Tracer },
   handle: Handler<Request, Response>,
 ): handleUnaryCall<Request, Partial<Response>> {
   const level = frequent.test(rpc) ? 'debug' : 'info';
   return (call, reply) => {
     const signal = cancellationOf(call);
     const requestId = randomBytes(6).toString('hex');
+    const beginning = { id: requestId, name: rpc, context: callerContext(call.metadata) };
     void withRequest({ requestId, rpc }, async () => {
       const startedAt = performance.now();
       const fields = (answer: Subject) => ({
@@ -37,7 +41,12 @@ export function unary<Request extends object, Response extends object>(
         durationMs: Math.round((performance.now() - startedAt) * 100) / 100,
       });
       try {
-        const response = await handle(call.request, signal);
+        const response = await tracer.operation(beginning, async () => {
+          annotate(subjectOf(call.request));
+          const answer = await handle(call.request, signal);
+          annotate(subjectOf(answer));
+          return answer;
+        });
         log[level](fields(response), 'done');
         reply(null, response);
       } catch (error) {
@@ -51,12 +60,19 @@ export function unary<Request extends object, Response extends object>(
 }
 
 /** The ids that a message is about, under the keys by which the whole log names them. */
-function subjectOf({ podSandboxId, containerId, image }: Subject): object {
+function subjectOf({ podSandboxId, containerId, image }: Subject): Record<string, string> {
   return {
     ...(podSandboxId ? { sandboxId: podSandboxId } : {}),
     ...(containerId ? { containerId } : {}),
     ...(image?.image ? { image: image.image } : {}),
   };
+}
+
+/** The trace that the caller's call is a part of: kubelet sends one when its tracing is configured. */
+function callerContext(metadata: Metadata): TraceContext | undefined {
+  const [header] = metadata.get('traceparent');
+  if (header === undefined) return undefined;
+  return parseTraceparent(String(header), metadata.get('tracestate').join(','));
 }
 
 function cancellationOf(call: ServerUnaryCall<unknown, unknown>): AbortSignal {

@@ -1,3 +1,5 @@
+import { stage } from '#trace/span.ts';
+
 /** One holder per key, in order of asking: `using _held = await locks.hold(id)`. */
 export class KeyedLock<Key> {
   readonly #tails = new Map<Key, Promise<void>>();
@@ -7,7 +9,7 @@ export class KeyedLock<Key> {
     const before = this.#tails.get(key);
     const { promise: tail, resolve: release } = Promise.withResolvers<void>();
     this.#tails.set(key, tail);
-    await before;
+    if (before !== undefined) await stage('lock', () => before);
     return {
       [Symbol.dispose]: () => {
         if (this.#tails.get(key) === tail) this.#tails.delete(key);
