@@ -10,6 +10,7 @@ import type { Limit } from './limit.ts';
 import type { RegistryAccess } from './registry/fetch-worker.ts';
 import type { PlannedLayer } from './registry/resolve.ts';
 import type { Snapshotter } from './snapshots/snapshotter.ts';
+import { stage } from '#trace/span.ts';
 import { stageFault } from './stage-fault.ts';
 import { untilAborted } from './until-aborted.ts';
 import type { WorkerPool } from './worker/worker-pool.ts';
@@ -68,7 +69,7 @@ export class Layers {
       await this.#deps.downloads.fetch(sourceOf(stack, layer), signal);
     } else {
       const make = (wanted: AbortSignal) => this.#makeLayer(stack, index, wanted);
-      await this.#running.run(layer.chainId, make, signal);
+      await stage('layer', () => this.#running.run(layer.chainId, make, signal));
     }
   }
 
@@ -82,7 +83,8 @@ export class Layers {
       // Its own signal: the pull that started this may have gone, and have let go of the layer below.
       await this.#ensureLayer(stack, index - 1, signal);
       const parent = stack.layers[index - 1]?.chainId;
-      await snapshots.commit(directory, { chainId: layer.chainId, parent, extracted }, signal);
+      const snapshot = { chainId: layer.chainId, parent, extracted };
+      await stage('snapshot', () => snapshots.commit(directory, snapshot, signal));
     } catch (error) {
       snapshots.abandon(directory);
       throw error;
@@ -105,14 +107,17 @@ export class Layers {
       const { maxLayerBytes: maxBytes } = this.#deps;
       const request = { fd, progress, directory, diffId, fileName, whiteouts, maxBytes };
       try {
-        extracted.resolve(await this.#deps.unpackers.call('unpack', request, wanted));
+        extracted.resolve(
+          await stage('unpack', () => this.#deps.unpackers.call('unpack', request, wanted)),
+        );
       } catch (error) {
         // Its download stopped, and the reason is still on its way here from another thread.
         if (faultCode(error) === 'cancelled' && !wanted.aborted) await stored;
         throw error;
       }
     };
-    await allOrStop([unpack, (wanted) => untilAborted(stored, wanted)], signal);
+    const download = (wanted: AbortSignal) => stage('download', () => untilAborted(stored, wanted));
+    await allOrStop([unpack, download], signal);
     return extracted.promise;
   }
 }

@@ -9,6 +9,7 @@ import { Limit } from './limit.ts';
 import type { Planned } from './pull-progress.ts';
 import type { FetchCalls, RegistryAccess } from './registry/fetch-worker.ts';
 import type { ImagePlan } from './registry/resolve.ts';
+import { stage } from '#trace/span.ts';
 import { stageCode } from './stage-fault.ts';
 import type { WorkerPool } from './worker/worker-pool.ts';
 
@@ -33,7 +34,7 @@ export async function pullImage(
   access: RegistryAccess,
   signal: AbortSignal,
 ): Promise<Image> {
-  const known = await resolve(deps, access, signal);
+  const known = await stage('resolve', () => resolve(deps, access, signal));
   try {
     await bringLayers(deps, { ...known, access }, signal);
     const image = deps.table.put({ reference: access.reference, ...known });

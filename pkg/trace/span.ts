@@ -23,9 +23,9 @@ export const stageNames = [
   'delete',
   // Pulls.
   'resolve',
+  'layer',
   'download',
   'unpack',
-  'record',
 ] as const;
 export type StageName = (typeof stageNames)[number];
 

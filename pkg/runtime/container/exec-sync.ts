@@ -1,6 +1,7 @@
 import { Fault } from '#errors/fault.ts';
 import { openOutputPipe, type OutputPipe } from '#linux/child.ts';
 import type { Engine } from '#runtime/engine.ts';
+import { stage } from '#trace/span.ts';
 import { rejectWhenAborted, within } from '#runtime/wait.ts';
 import type { Container } from './container.ts';
 import {
@@ -45,7 +46,7 @@ export async function execSync(
 ): Promise<ExecResult> {
   const container = runningContainer(engine, idOrPrefix);
   using files = prepareExec(engine, container, { command: options.command, hasTerminal: false });
-  const result = await run(engine, container, { ...options, files });
+  const result = await stage('runtime', () => run(engine, container, { ...options, files }));
   const began = result.exitCode === 0 || execPid(files) !== undefined;
   if (began) return result;
   throw new Fault(

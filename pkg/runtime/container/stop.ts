@@ -3,6 +3,7 @@ import { type ProcessId, signalNumber, signalProcess } from '#linux/process.ts';
 import type { Engine } from '#runtime/engine.ts';
 import type { ContainerId } from '#runtime/id.ts';
 import type { Container } from './container.ts';
+import { stage } from '#trace/span.ts';
 import { explainRunning } from './exit.ts';
 
 const SIGTERM = 15;
@@ -26,7 +27,7 @@ export async function stopContainer(
   if (options.graceMs > 0) {
     const wait = { timeoutMs: options.graceMs, signal: options.signal };
     signalOnce(engine, container, container.state.process);
-    if (await engine.exits.wait(engine, container.id, wait)) return;
+    if (await stage('signal', () => engine.exits.wait(engine, container.id, wait))) return;
   }
   await killContainer(engine, container.id);
 }
@@ -35,9 +36,19 @@ export async function stopContainer(
 export async function killContainer(engine: Engine, id: ContainerId): Promise<void> {
   const container = engine.containers.find(id);
   if (container?.state.kind !== 'running') return;
-  signalProcess(container.state.process, SIGKILL);
+  const { process } = container.state;
+  await stage('kill', () => killProcesses(engine, container, process));
+}
+
+async function killProcesses(
+  engine: Engine,
+  container: Container,
+  process: ProcessId,
+): Promise<void> {
+  const { id, cgroupPath } = container;
+  signalProcess(process, SIGKILL);
   // The first process takes a pid namespace of its own down with it; in a shared one it does not.
-  await engine.cgroups.kill(container.cgroupPath);
+  await engine.cgroups.kill(cgroupPath);
   if (await engine.exits.wait(engine, id, { timeoutMs: killTimeoutMs })) return;
   throw new Fault(
     'deadline-exceeded',
