@@ -5,6 +5,7 @@ import { listAddresses } from './netlink/address.ts';
 import { type Bridge, deleteLinks, ensureBridge, joinBridge, stopLink } from './netlink/bridge.ts';
 import { findLink, listLinks } from './netlink/link.ts';
 import { setLoopbackUp } from './netlink/loopback-up.ts';
+import { listLinkCounters } from './netlink/link-counters.ts';
 import { hasNftTable } from './netlink/nftables.ts';
 import { connectPod, type PodLink } from './netlink/pod-link.ts';
 import { listRoutes } from './netlink/route.ts';
@@ -29,6 +30,7 @@ export function createOperations(home: HomeNamespaces, host: NetlinkSocket) {
     deleteLinks: (links: readonly string[]) => deleteLinks(host, links),
     openTcpSocket: (wanted: { readonly netnsPath: string; readonly family: IpFamily }) =>
       openTcpSocket(home, wanted),
+    listLinkCounters: (netnsPaths: readonly string[]) => listLinkCounters(host, netnsPaths),
     hasLink: (name: string) => findLink(host, name) !== undefined,
     hasNftTable: (name: string) => hasNftTable(name),
     listHostNetwork: (_: void) => ({

@@ -10,11 +10,13 @@ export const linkAttribute = {
   mtu: 4,
   master: 10,
   linkInfo: 18,
+  stats64: 23,
   familySpec: 26,
   netnsFd: 28,
   extMask: 29,
   sendQueues: 31,
   receiveQueues: 32,
+  targetNetnsId: 46,
 } as const;
 
 /** Attributes inside `linkInfo`: IFLA_INFO_*. */
