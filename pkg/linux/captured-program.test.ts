@@ -90,3 +90,10 @@ it('captureProgram throws when there is no such program', async () => {
   const options = { env: {}, input: '', timeoutMs: 1000, maxOutputBytes: 1 };
   await expect(captureProgram('/nowhere', options)).rejects.toThrow(/ENOENT/);
 });
+
+it('captureProgram kills a program when its signal is aborted', async () => {
+  const ender = new AbortController();
+  const ended = run('exec sleep 1000', { signal: ender.signal });
+  ender.abort();
+  expect(await ended).toMatchObject({ exitCode: 137, killedFor: 'it is not wanted any more' });
+});

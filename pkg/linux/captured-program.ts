@@ -19,6 +19,8 @@ export type CaptureOptions = {
   readonly timeoutMs: number;
   /** Of standard output; who writes more is killed. Of standard error the beginning is kept. */
   readonly maxOutputBytes: number;
+  /** Kills it, too, when aborted. */
+  readonly signal?: AbortSignal;
 };
 
 /** How long the end of a killed process is awaited: one in a system call may take any time. */
@@ -44,12 +46,15 @@ export async function captureProgram(path: string, options: CaptureOptions): Pro
     () => killed.resolve(`no answer within ${options.timeoutMs} ms`),
     options.timeoutMs,
   );
+  const abort = (): void => killed.resolve('it is not wanted any more');
+  options.signal?.addEventListener('abort', abort);
   const out = collect(stdout, options.maxOutputBytes, () =>
     killed.resolve(`it writes more than ${options.maxOutputBytes} bytes`),
   );
   const err = collect(stderr, options.maxOutputBytes);
   const end = await Promise.race([child.ended, killed.promise]);
   clearTimeout(timer);
+  options.signal?.removeEventListener('abort', abort);
   const killedFor = typeof end === 'string' ? end : undefined;
   const exitCode = typeof end === 'string' ? await kill(child) : end;
   await Promise.race([Promise.all([out.ended, err.ended]), delay(drainPatienceMs)]);
