@@ -28,6 +28,15 @@ export type Process = {
   readonly apparmorProfile?: string;
   readonly selinuxLabel?: string;
   readonly oomScoreAdj?: number;
+  readonly rlimits: readonly PosixRlimit[];
+};
+
+/** config.md#posix-process; of 64 bits each. */
+export type PosixRlimit = {
+  /** Such as `RLIMIT_NOFILE`. */
+  readonly type: string;
+  readonly soft: bigint;
+  readonly hard: bigint;
 };
 
 /** A program to be run at a certain moment, such as `poststart` (config.md#posix-platform-hooks). */
@@ -57,6 +66,7 @@ export type Linux = {
   readonly readonlyPaths: readonly string[];
   readonly rootfsPropagation?: 'slave' | 'shared' | 'rslave' | 'rshared';
   readonly seccomp?: LinuxSeccomp;
+  readonly intelRdt?: { readonly closID: string };
 };
 
 export type LinuxIdMapping = {

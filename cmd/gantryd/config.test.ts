@@ -48,8 +48,37 @@ it.each([
   ['[runtime]\ndefault_handler = "kata"', 'runtime.default_handler: "kata" is none of'],
   ['[network]\nbridge = "a name that is too long"', 'network.bridge: must be an interface name'],
   ['root = [', 'read the configuration'],
+  [
+    'cgroup_parent = "/pods"\n[runtime]\ncgroup_driver = "systemd"',
+    'cgroup_parent: cgroup parent "/pods" is no slice',
+  ],
+  ['[runtime]\ncgroup_driver = "none"', 'runtime.cgroup_driver: '],
+  ['[runtime.rlimits]\nnofile = "2:1"', 'runtime.rlimits.nofile: the first limit'],
+  ['[runtime.rlimits]\nnofile = "many"', 'runtime.rlimits.nofile: must be as "1024:524288"'],
+  ['[runtime.rlimits]\nfiles = "1"', 'unknown key "runtime.rlimits.files"'],
+  ['[runtime.handlers."../x"]\npath = "crun"', 'must be a name as Kubernetes has them'],
+  ['[runtime.handlers.crun]\npath = "crun"\nsnapshotter = "zfs"', 'handlers.crun.snapshotter: '],
+  ['[runtime.blockio.slow]\nweight = 5', 'runtime.blockio.slow.weight: '],
 ])('refuses %j, naming the key', (text, message) => {
   expect(() => loadConfig(write(text), {})).toThrow(message);
+});
+
+it('keeps what says nothing of cgroups in the way of the driver', () => {
+  expect(loadConfig(write('[runtime]\ncgroup_driver = "cgroupfs"'), {}).cgroup_parent).toBe(
+    '/gantry',
+  );
+  expect(loadConfig(write('[runtime]\ncgroup_driver = "systemd"'), {}).cgroup_parent).toBe(
+    '/gantry.slice',
+  );
+  const one = '[runtime]\ncgroup_driver = "cgroupfs"\n[runtime.handlers.crun]\npath = "crun"\n';
+  const config = loadConfig(write(`${one}cgroup_driver = "systemd"`), {});
+  expect(config.cgroup_parent).toBe('/gantry.slice');
+});
+
+it('gives containers the usual rlimits, and those that are configured', () => {
+  const { rlimits } = loadConfig(write('[runtime.rlimits]\nmemlock = "unlimited"'), {}).runtime;
+  const usual = { core: 'unlimited', nofile: '1024:524288', nproc: 'unlimited' };
+  expect(rlimits).toEqual({ ...usual, memlock: 'unlimited' });
 });
 
 it('refuses a file that is not there', () => {

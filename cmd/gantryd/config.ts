@@ -2,9 +2,11 @@ import { readFileSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { parse } from 'smol-toml';
 import * as v from 'valibot';
-import { Fault, isErrno } from '#errors/fault.ts';
+import { describe, Fault, isErrno } from '#errors/fault.ts';
 import { snapshotKinds } from '#image/snapshots/backend.ts';
 import { logLevels } from '#log/log.ts';
+import { podCgroup } from '#runtime/cgroup-path.ts';
+import { type RuntimeConfig, runtimeSchema, usesSystemd } from './config-runtime.ts';
 
 const absolute = v.pipe(v.string(), v.check(isAbsolute, 'must be an absolute path'));
 const program = v.pipe(v.string(), v.nonEmpty('must name a program'));
@@ -30,7 +32,7 @@ const configSchema = v.strictObject({
   listen: v.optional(absolute),
   admin_listen: v.optional(absolute),
   log_level: v.optional(v.picklist(logLevels), 'info'),
-  cgroup_parent: v.optional(cgroup, '/gantry'),
+  cgroup_parent: v.optional(cgroup),
   image: v.optional(
     v.strictObject({
       snapshotter: v.optional(v.picklist(snapshotKinds), 'overlay'),
@@ -74,25 +76,14 @@ const configSchema = v.strictObject({
     }),
     {},
   ),
-  runtime: v.optional(
-    v.strictObject({
-      default_handler: v.optional(v.string(), 'crun'),
-      monitor: v.optional(program, 'conmon'),
-      init: v.optional(program, 'catatonit'),
-      cdi_spec_dirs: v.optional(v.array(absolute), ['/etc/cdi', '/var/run/cdi']),
-      handlers: v.optional(v.record(v.string(), v.strictObject({ path: program })), {
-        crun: { path: 'crun' },
-        runc: { path: 'runc' },
-      }),
-    }),
-    {},
-  ),
+  runtime: v.optional(runtimeSchema, {}),
 });
 
 /** Everything that is in force, checked. */
 export type Config = v.InferOutput<typeof configSchema> & {
   readonly listen: string;
   readonly admin_listen: string;
+  readonly cgroup_parent: string;
 };
 
 /** What the command line may set; it wins over the file. */
@@ -112,6 +103,8 @@ export function loadConfig(file: string | undefined, flags: Flags): Config {
     );
   }
   const config = result.output;
+  const cgroupParent = config.cgroup_parent ?? defaultCgroupParent(config.runtime);
+  checkCgroupParent(cgroupParent, config.runtime);
   if (!Object.hasOwn(config.runtime.handlers, config.runtime.default_handler)) {
     const known = Object.keys(config.runtime.handlers).join(', ');
     throw new Fault(
@@ -121,9 +114,24 @@ export function loadConfig(file: string | undefined, flags: Flags): Config {
   }
   return {
     ...config,
+    cgroup_parent: cgroupParent,
     listen: config.listen ?? join(config.state, 'gantry.sock'),
     admin_listen: config.admin_listen ?? join(config.state, 'admin.sock'),
   };
+}
+
+function defaultCgroupParent(runtime: RuntimeConfig): string {
+  return usesSystemd(runtime) ? '/gantry.slice' : '/gantry';
+}
+
+/** A pod that brings no parent must be able to run with each handler. */
+function checkCgroupParent(parent: string, runtime: RuntimeConfig): void {
+  if (!usesSystemd(runtime)) return;
+  try {
+    podCgroup({ driver: 'systemd', parent, giverUsesSystemd: true });
+  } catch (cause) {
+    throw new Fault('invalid-argument', `configuration: cgroup_parent: ${describe(cause)}`);
+  }
 }
 
 function readToml(file: string | undefined): object {

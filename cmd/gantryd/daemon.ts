@@ -16,8 +16,6 @@ import type { Log } from '#log/log.ts';
 import { openPodNetwork } from '#network/pod-network.ts';
 import type { Engine } from '#runtime/engine.ts';
 import { given } from '#runtime/given.ts';
-import { handlerFeatures } from '#runtime/handler-features.ts';
-import type { OciRuntime } from '#runtime/oci-runtime.ts';
 import type { NodeLimits } from '#runtime/spec/spec.ts';
 import { exec } from '#runtime/container/exec.ts';
 import { closeRuntime, openRuntime } from '#runtime/runtime.ts';
@@ -26,8 +24,10 @@ import { serveCri } from '#server/server.ts';
 import { openDatabase } from '#store/database.ts';
 import { serveStreams, type StreamingServer } from '#streaming/server.ts';
 import type { Config } from './config.ts';
+import { openHandlers } from './handlers.ts';
 import { keepMemorySmall } from './memory-keeper.ts';
 import { findProgram, requireProgram } from './programs.ts';
+import { allowRlimits, blockioClasses } from './resources.ts';
 import { openTracing } from './tracing.ts';
 
 export type Daemon = {
@@ -59,7 +59,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   opened.defer(() => admin.close(stopGraceMs));
   const streaming = await openStreaming(parts.engine, { log, listen: config.streaming.listen });
   opened.defer(() => streaming.close());
-  const server = await serveCri({ log, tracer, version, config, streaming, ...parts }, config.listen);
+  const server = await serveCri(
+    { log, tracer, version, config, streaming, ...parts },
+    config.listen,
+  );
   opened.defer(() => server.close(stopGraceMs));
   opened.use(keepMemorySmall());
   flushCompileCache();
@@ -119,11 +122,13 @@ async function openParts(
       cgroups: openCgroupfs(),
       state,
       cgroupParent: config.cgroup_parent,
+      cgroupDriver: config.runtime.cgroup_driver,
       monitor: requireProgram(config.runtime.monitor, programPath, 'runtime.monitor'),
       init: findProgram(config.runtime.init, programPath) ?? config.runtime.init,
-      handlers: await ociRuntimes(config, log),
+      handlers: await openHandlers(config, log),
       cdiSpecDirs: config.runtime.cdi_spec_dirs,
-      limits: nodeLimits(),
+      limits: nodeLimits(config, log),
+      blockioClasses: blockioClasses(config.runtime),
     }),
     closeRuntime,
   );
@@ -148,10 +153,11 @@ function openStreaming(
   });
 }
 
-function nodeLimits(): NodeLimits {
+function nodeLimits({ runtime }: Config, log: Log): NodeLimits {
   return {
     boundingSet: boundingSet(),
     minOomScoreAdj: minOomScoreAdj(),
+    rlimits: allowRlimits(runtime, log),
     confinement: {
       hasAppArmor: hasAppArmor(),
       hasSelinux: hasSelinux(),
@@ -166,29 +172,5 @@ function lockFolder(folder: string): Disposable {
   throw new Fault(
     'failed-precondition',
     `another gantryd uses "${folder}"; give this one its own --root and --state`,
-  );
-}
-
-/** The configured handlers whose program is there, by name and, the default one, by no name as well. */
-async function ociRuntimes({ runtime, state }: Config, log: Log): Promise<Map<string, OciRuntime>> {
-  const found = new Map<string, OciRuntime>();
-  for (const [name, { path }] of Object.entries(runtime.handlers)) {
-    const program = findProgram(path, programPath);
-    if (program === undefined) {
-      log.warn(
-        { handler: name, path },
-        'a runtime handler is left out: its program is not on this node',
-      );
-      continue;
-    }
-    const kind = /(^|\/)crun$/.test(program) ? 'crun' : 'other';
-    const features = await handlerFeatures({ path: program, kind });
-    found.set(name, { name, path: program, kind, root: join(state, 'oci', name), features });
-  }
-  const chosen = found.get(runtime.default_handler);
-  if (chosen !== undefined) return found.set('', chosen);
-  throw new Fault(
-    'failed-precondition',
-    `runtime.default_handler: the program of "${runtime.default_handler}" is not on this node`,
   );
 }

@@ -56,6 +56,9 @@ export const pidfdSendSignal = declareSyscall<[number, number, null, number]>(
   'int pidfd, int signal, const void *info, uint32_t flags',
 );
 export const pidfdOpen = declareSyscall<[number, number]>(434, 'int pid, uint32_t flags');
+export const prlimit = declare<[number, number, BigUint64Array | null, BigUint64Array | null]>(
+  'int prlimit(int pid, int resource, const void *wanted, void *old)',
+);
 export const openat2 = declareSyscall<[number, Path, BigUint64Array, number]>(
   437,
   'int dirfd, const char *path, const void *how, size_t size',

@@ -4,6 +4,8 @@ import type { Mount } from '#linux/mount.ts';
 import type { SystemThread } from '#linux/system-thread.ts';
 import type { KeyedLock } from '#store/keyed-lock.ts';
 import type { SingleFlight } from '#store/single-flight.ts';
+import type { CgroupDriver } from './cgroup-path.ts';
+import type { BlockioClass, IoLimits } from './container/blockio.ts';
 import type { Container } from './container/container.ts';
 import type { ExitWatch } from './container/exit.ts';
 import type { ContainerId, SandboxId } from './id.ts';
@@ -70,6 +72,7 @@ export type Cgroups = {
   remove(path: string): Promise<void>;
   /** Removes the cgroup and those below as far as nobody uses them. */
   removeEmpty(path: string): Promise<void>;
+  setLimits(path: string, limits: { readonly io: IoLimits }): Promise<void>;
 };
 
 /** All that the verbs of the runtime work with. Made once, by openRuntime(). */
@@ -82,11 +85,15 @@ export type Engine = {
   readonly cgroups: Cgroups;
   /** Parent of the containers' cgroups in pods that name none. */
   readonly cgroupParent: string;
+  /** Of the node, which kubelet adopts; a handler may have another. */
+  readonly cgroupDriver: CgroupDriver;
   /** The program that watches a container: conmon. */
   readonly monitor: string;
   /** The init of pods that share a pid namespace: catatonit, statically linked. */
   readonly init: string;
   readonly limits: NodeLimits;
+  /** By name, for containers that ask for one. */
+  readonly blockioClasses: ReadonlyMap<string, BlockioClass>;
   /** Where vendors describe their devices, the ones that count more later. */
   readonly cdiSpecDirs: readonly string[];
   /** By name; the empty name is the default handler. */

@@ -22,12 +22,13 @@ it.each([
   [{ path: '/usr/sbin/runc', kind: 'other' }, false],
 ] as const)('%j can mount recursively read-only; idmapped: %s', async (runtime, userNamespaces) => {
   const features = { recursiveReadOnlyMounts: true, userNamespaces };
-  expect(await handlerFeatures(runtime)).toEqual(features);
+  expect(await handlerFeatures(runtime)).toMatchObject(features);
 });
 
 it('a runtime can do what it tells of', async () => {
-  const runtime = runtimeThat('able', `echo '{"mountOptions":["ro","rro","idmap"]}'`);
-  const features = { recursiveReadOnlyMounts: true, userNamespaces: true };
+  const told = { mountOptions: ['ro', 'rro', 'idmap'], linux: { intelRdt: { enabled: true } } };
+  const runtime = runtimeThat('able', `echo '${JSON.stringify(told)}'`);
+  const features = { recursiveReadOnlyMounts: true, userNamespaces: true, rdt: true };
   expect(await handlerFeatures(runtime)).toEqual(features);
 });
 
@@ -36,6 +37,6 @@ it.each([
   ['silent', 'echo null'],
   ['ignorant', 'echo "unknown command" >&2; exit 1'],
 ])('a runtime that is %s is taken to be unable', async (name, script) => {
-  const features = { recursiveReadOnlyMounts: false, userNamespaces: false };
+  const features = { recursiveReadOnlyMounts: false, userNamespaces: false, rdt: false };
   expect(await handlerFeatures(runtimeThat(name, script))).toEqual(features);
 });

@@ -8,10 +8,15 @@ export type HandlerFeatures = {
   readonly recursiveReadOnlyMounts: boolean;
   /** Pods with users of their own, on file systems whose owners are mapped. */
   readonly userNamespaces: boolean;
+  /** Processes in a class of the processor's caches. */
+  readonly rdt: boolean;
 };
 
 /** The part of what a runtime tells of itself (runtime-spec/features.md) that counts here. */
-type Told = { readonly mountOptions?: readonly string[] };
+type Told = {
+  readonly mountOptions?: readonly string[];
+  readonly linux?: { readonly intelRdt?: { readonly enabled?: boolean } };
+};
 
 /** A program that does not know the question must not hold up the daemon's start for long. */
 const timeoutMs = 5_000;
@@ -20,12 +25,13 @@ const timeoutMs = 5_000;
 export async function handlerFeatures(
   runtime: Pick<OciRuntime, 'path' | 'kind'>,
 ): Promise<HandlerFeatures> {
-  const { mountOptions = [] } = await tell(runtime);
+  const { mountOptions = [], linux } = await tell(runtime);
   return {
     // mount_setattr(2), which does it, came with Linux 5.12.
     recursiveReadOnlyMounts: mountOptions.includes('rro') && isLinux(5, 12),
     // An overlay of idmapped layers is possible since Linux 5.19.
     userNamespaces: mountOptions.includes('idmap') && isLinux(5, 19),
+    rdt: linux?.intelRdt?.enabled === true,
   };
 }
 

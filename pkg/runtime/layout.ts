@@ -47,6 +47,8 @@ export function createLayout(state: string) {
         pidFile: join(folder, 'pid'),
         monitorPidFile: join(folder, 'conmon.pid'),
         monitorLog: join(folder, 'conmon.log'),
+        /** conmon makes it when the kernel has killed a process for want of memory. */
+        oom: join(folder, 'oom'),
         exit: join(exits, id),
       };
     },

@@ -6,9 +6,10 @@ import { Fault } from '#errors/fault.ts';
 import { openOutputPipe, startChild } from '#linux/child.ts';
 import { identifyProcess, signalProcess } from '#linux/process.ts';
 import { programPath } from '#linux/program.ts';
+import type { CgroupDriver } from './cgroup-path.ts';
 import type { ContainerId } from './id.ts';
 import type { Layout } from './layout.ts';
-import { globalArgs, type OciRuntime } from './oci-runtime.ts';
+import { creationArgs, type OciRuntime } from './oci-runtime.ts';
 
 /** What conmon is to watch. */
 export type Monitored = {
@@ -19,6 +20,7 @@ export type Monitored = {
   readonly stdin: boolean;
   readonly stdinOnce: boolean;
   readonly tty: boolean;
+  readonly cgroupDriver: CgroupDriver;
 };
 
 const createTimeoutMs = 120_000;
@@ -87,14 +89,15 @@ export async function reopenLog(folder: string, logPath: string): Promise<void> 
 
 function monitorArgs(runtime: OciRuntime, layout: Layout, container: Monitored): string[] {
   const paths = layout.container(container.id);
-  const { id, name, logPath, stdin, stdinOnce, tty } = container;
+  const { id, name, logPath, stdin, stdinOnce, tty, cgroupDriver } = container;
   return [
     ['--api-version', '1'],
     ['--cid', id, '--cuuid', id, '--name', name, '--bundle', paths.folder],
     ['--container-pidfile', paths.pidFile, '--conmon-pidfile', paths.monitorPidFile],
     ['--exit-dir', layout.exits, '--full-attach', '--no-sync-log'],
     ['--log-path', logPath === '' ? 'none' : `k8s-file:${logPath}`],
-    ['--runtime', runtime.path, ...globalArgs(runtime).flatMap((arg) => ['--runtime-arg', arg])],
+    ['--runtime', runtime.path],
+    creationArgs(runtime, cgroupDriver).flatMap((arg) => ['--runtime-arg', arg]),
     tty ? ['--terminal'] : [],
     stdin ? ['--stdin'] : [],
     stdin && !stdinOnce ? ['--leave-stdin-open'] : [],

@@ -4,6 +4,7 @@ import { isErrno } from '#errors/fault.ts';
 import type { LinuxResources } from '#api/oci/runtime.ts';
 import { startChild } from '#linux/child.ts';
 import { programPath, runProgram } from '#linux/program.ts';
+import type { CgroupDriver } from './cgroup-path.ts';
 import type { HandlerFeatures } from './handler-features.ts';
 import type { ContainerId } from './id.ts';
 
@@ -14,6 +15,9 @@ export type OciRuntime = {
   /** crun's fifo is known to us; every other runtime is driven by its command line alone. */
   readonly kind: 'crun' | 'other';
   readonly root: string;
+  /** Options of its own, before the command. */
+  readonly options: readonly string[];
+  readonly cgroupDriver: CgroupDriver;
   readonly features: HandlerFeatures;
 };
 
@@ -21,7 +25,12 @@ const timeoutMs = 60_000;
 
 /** Options that come before the command, as conmon passes them on too. */
 export function globalArgs(runtime: OciRuntime): string[] {
-  return ['--root', runtime.root];
+  return ['--root', runtime.root, ...runtime.options];
+}
+
+/** The same for the creation of a container; later commands go by what the runtime has on record. */
+export function creationArgs(runtime: OciRuntime, driver: CgroupDriver): string[] {
+  return [...globalArgs(runtime), ...(driver === 'systemd' ? ['--systemd-cgroup'] : [])];
 }
 
 /** Lets a created container's process run. */
@@ -35,30 +44,25 @@ export async function startProcess(
   await runProgram(runtime.path, [...globalArgs(runtime), 'start', id], { timeoutMs });
 }
 
+type DetachedRun = {
+  readonly id: string;
+  readonly bundle: string;
+  readonly pidFile: string;
+  readonly driver: CgroupDriver;
+};
+
 /**
  * Creates a container of a bundle and starts it, its output going nowhere and with nobody waiting for
  * its end. The pid of its process is in `pidFile` then.
  */
 export async function runDetached(
   runtime: OciRuntime,
-  {
-    id,
-    bundle,
-    pidFile,
-  }: { readonly id: string; readonly bundle: string; readonly pidFile: string },
+  { id, bundle, pidFile, driver }: DetachedRun,
 ): Promise<void> {
   const errors = join(bundle, 'errors');
   const log = openSync(errors, 'w', 0o600);
-  const args = [
-    ...globalArgs(runtime),
-    'run',
-    '--detach',
-    '--bundle',
-    bundle,
-    '--pid-file',
-    pidFile,
-    id,
-  ];
+  const run = ['run', '--detach', '--bundle', bundle, '--pid-file', pidFile, id];
+  const args = [...creationArgs(runtime, driver), ...run];
   const stdio = [null, null, log];
   try {
     const child = startChild({ path: runtime.path, args, env: { PATH: programPath }, stdio });

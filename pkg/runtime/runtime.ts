@@ -22,10 +22,12 @@ export type RuntimeOptions = Pick<
   | 'network'
   | 'cgroups'
   | 'cgroupParent'
+  | 'cgroupDriver'
   | 'monitor'
   | 'init'
   | 'handlers'
   | 'limits'
+  | 'blockioClasses'
   | 'cdiSpecDirs'
 > & {
   readonly database: Database;
@@ -45,7 +47,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Engine> {
     layout: createLayout(state),
     sandboxes: new Registry(
       'sandbox',
-      new RecordTable<Sandbox>(database, 'sandboxes', ['id', 'config', 'state', 'createdAt']),
+      new RecordTable<Sandbox>(database, 'sandboxes', ['id', 'config', 'state', 'cgroup']),
       ({ config }) => sandboxKey(config),
     ),
     containers: new Registry(

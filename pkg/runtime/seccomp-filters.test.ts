@@ -10,8 +10,9 @@ import { defaultSeccomp } from './spec/seccomp.ts';
 let runtime: OciRuntime;
 beforeEach(() => {
   const root = mkdtempSync(join(tmpdir(), 'gantry-filters-'));
-  const features = { recursiveReadOnlyMounts: true, userNamespaces: true };
-  runtime = { name: 'crun', path: '/usr/bin/crun', kind: 'crun', root, features };
+  const features = { recursiveReadOnlyMounts: true, userNamespaces: true, rdt: false };
+  const crun = { name: 'crun', path: '/usr/bin/crun', kind: 'crun', options: [] } as const;
+  runtime = { ...crun, root, cgroupDriver: 'cgroupfs', features };
 });
 afterEach(() => rmSync(runtime.root, { recursive: true }));
 

@@ -44,10 +44,7 @@ export function sandboxConfig(
     portMappings: config.portMappings.map(portMapping),
     labels: config.labels,
     annotations: config.annotations,
-    cgroupParent:
-      linux === null || linux.cgroupParent === ''
-        ? ''
-        : absolutePath(linux.cgroupParent, 'config.linux.cgroup_parent'),
+    cgroupParent: cgroupParent(linux?.cgroupParent ?? ''),
     sysctls: linux?.sysctls ?? {},
     namespaces: sandboxNamespaces(security?.namespaceOptions),
     privileged: security?.privileged ?? false,
@@ -78,6 +75,12 @@ function podUserNamespace(options: cri.NamespaceOption | null | undefined): IdMa
     'invalid-argument',
     'linux.security_context.namespace_options: a pod with a user namespace has a network of its own',
   );
+}
+
+/** An absolute path or, for systemd, the name of a slice. */
+function cgroupParent(value: string): string {
+  if (value === '' || /^[^/]+\.slice$/.test(value)) return value;
+  return absolutePath(value, 'config.linux.cgroup_parent');
 }
 
 function portMapping(mapping: cri.PortMapping, index: number): PortMapping {

@@ -8,6 +8,7 @@ import { openToRoot } from '#runtime/folder-access.ts';
 import { given } from '#runtime/given.ts';
 import { podHostname } from '#runtime/sandbox/files.ts';
 import type { Sandbox } from '#runtime/sandbox/sandbox.ts';
+import { stringifyExact } from '#runtime/spec/exact-json.ts';
 import { seccompOf } from '#runtime/spec/seccomp-of.ts';
 import { buildSpec } from '#runtime/spec/spec.ts';
 import { resolveUser } from '#runtime/spec/user.ts';
@@ -15,6 +16,7 @@ import type { Container } from './container.ts';
 import { hostMounts } from './host-mounts.ts';
 import { mountImageVolumes } from './image-volumes.ts';
 import { containerNamespaces } from './namespaces.ts';
+import { rdtOf } from './rdt.ts';
 import { mountRootfs, type PodUsers } from './rootfs.ts';
 
 /** More than any image's account files should hold. */
@@ -56,14 +58,15 @@ export async function makeBundle(
     mounts: [...hostMounts(config.mounts), ...volumes.mounts],
     namespaces: containerNamespaces(engine, sandbox, config),
     seccomp: seccompOf(config.security, engine.limits),
+    rdt: rdtOf(engine, sandbox, container),
     limits: engine.limits,
   });
   const spec = applyEdits(plain, await findEdits(config.cdiDevices, engine.cdiSpecDirs));
   const runtime = handlerOf(engine, container.runtimeHandler);
   const filter = engine.seccompFilters.annotations(id, runtime, spec.linux.seccomp);
   const annotations = { ...spec.annotations, ...filter };
-  writeFileSync(paths.config, JSON.stringify({ ...spec, annotations }), { mode: 0o600 });
-  writeFileSync(paths.process, JSON.stringify(spec.process), { mode: 0o600 });
+  writeFileSync(paths.config, stringifyExact({ ...spec, annotations }), { mode: 0o600 });
+  writeFileSync(paths.process, stringifyExact(spec.process), { mode: 0o600 });
   const hasStartHooks = spec.hooks?.['poststart'] === undefined ? undefined : true;
   return { user, imageRefs: volumes.imageRefs, ...given({ hasStartHooks }) };
 }

@@ -1,11 +1,11 @@
 import { isAbsolute, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { faultCode, Fault } from '#errors/fault.ts';
+import { cgroupOf } from '#runtime/cgroup-path.ts';
 import { now } from '#runtime/clock.ts';
 import { type Engine, handlerOf, type ImageForContainer } from '#runtime/engine.ts';
 import { type ContainerId, newContainerId } from '#runtime/id.ts';
 import type { OciRuntime } from '#runtime/oci-runtime.ts';
-import { podCgroup } from '#runtime/sandbox/cgroup.ts';
 import type { Sandbox } from '#runtime/sandbox/sandbox.ts';
 import { makeBundle } from './bundle.ts';
 import { type Container, type ContainerConfig, containerKey } from './container.ts';
@@ -111,7 +111,7 @@ function newContainer(
       ref: image.repoDigests[0] ?? image.id,
     },
     runtimeHandler: handlerOf(engine, runtimeHandler).name,
-    cgroupPath: join(podCgroup(engine, sandbox.config), id),
+    cgroupPath: cgroupOf(sandbox.cgroup, id),
     logPath: logPathOf(config.logPath, logDirectory),
     resources: config.resources,
     stopSignal: config.stopSignal === '' ? image.config.stopSignal : config.stopSignal,

@@ -6,6 +6,7 @@ import { programPath } from '#linux/program.ts';
 import { readIfThere } from '#linux/read-file.ts';
 import { type Engine, handlerOf } from '#runtime/engine.ts';
 import { globalArgs } from '#runtime/oci-runtime.ts';
+import { parseExact, stringifyExact } from '#runtime/spec/exact-json.ts';
 import type { Container } from './container.ts';
 
 /** The container in which a command can be run. `failed-precondition` when it is not running. */
@@ -33,10 +34,10 @@ export function prepareExec(
 ): ExecFiles {
   const { folder, process: from } = engine.layout.container(id);
   const spec = join(folder, `${engine.nextExecName()}.json`);
-  const own: Process = JSON.parse(readFileSync(from, 'utf8'));
+  const own = parseExact<Process>(readFileSync(from, 'utf8'));
   const env = hasTerminal ? withTerm(own.env ?? []) : own.env;
   const process = { ...own, env, args: command, terminal: hasTerminal };
-  writeFileSync(spec, JSON.stringify(process), { mode: 0o600 });
+  writeFileSync(spec, stringifyExact(process), { mode: 0o600 });
   const pid = `${spec}.pid`;
   const remove = (): void => {
     rmSync(spec, { force: true });

@@ -1,4 +1,4 @@
-import { type FSWatcher, statSync, watch } from 'node:fs';
+import { existsSync, type FSWatcher, statSync, watch } from 'node:fs';
 import { Fault } from '#errors/fault.ts';
 import { explainProcess, identifyProcess, isAlive } from '#linux/process.ts';
 import { readIfThere } from '#linux/read-file.ts';
@@ -140,8 +140,7 @@ export class ExitWatch {
 async function explainExit(engine: Engine, container: Container, exit: Exit): Promise<ExitedState> {
   const startedAt =
     container.state.kind === 'running' ? container.state.startedAt : exit.finishedAt;
-  const oomKilled =
-    exit.exitCode === 137 && (await engine.cgroups.oomKills(container.cgroupPath)) > 0;
+  const oomKilled = exit.exitCode === 137 && (await wasOomKilled(engine, container));
   return {
     kind: 'exited',
     startedAt,
@@ -152,6 +151,12 @@ async function explainExit(engine: Engine, container: Container, exit: Exit): Pr
       ? 'its monitor was gone when the container ended, so the exit code is lost'
       : '',
   };
+}
+
+/** systemd removes the cgroup of an ended container at once; the monitor has looked before that. */
+async function wasOomKilled({ cgroups, layout }: Engine, container: Container): Promise<boolean> {
+  if ((await cgroups.oomKills(container.cgroupPath)) > 0) return true;
+  return !cgroups.exists(container.cgroupPath) && existsSync(layout.container(container.id).oom);
 }
 
 async function clearAfterExit(engine: Engine, container: Container): Promise<boolean> {

@@ -5,6 +5,7 @@ import { now } from '#runtime/clock.ts';
 import { type Engine, handlerOf } from '#runtime/engine.ts';
 import { createMonitored } from '#runtime/monitor.ts';
 import { startProcess } from '#runtime/oci-runtime.ts';
+import { limitBlockio } from './blockio.ts';
 import type { Container } from './container.ts';
 import { clearProcesses } from './exit.ts';
 
@@ -45,15 +46,18 @@ async function startProcesses(engine: Engine, container: Container): Promise<voi
   const runtime = handlerOf(engine, container.runtimeHandler);
   const { name } = config.metadata;
   const { stdin, stdinOnce, tty } = config;
+  const sandbox = engine.sandboxes.get(container.sandboxId);
+  const { driver: cgroupDriver } = sandbox.cgroup;
   rmSync(engine.layout.container(id).exit, { force: true });
   engine.exits.forget(id);
   const pid = await createMonitored(engine.monitor, runtime, {
     layout: engine.layout,
-    container: { id, name, logPath, stdin, stdinOnce, tty },
+    container: { id, name, logPath, stdin, stdinOnce, tty, cgroupDriver },
   });
   engine.seccompFilters.learn(id, runtime);
   const process = identifyProcess(pid);
   if (process === undefined) throw new Fault('internal', 'the process ended before it was started');
+  await limitBlockio(engine, sandbox, container);
   const startedAt = now();
   await startProcess(runtime, id, { hasStartHooks: container.hasStartHooks ?? false });
   engine.containers.put({ ...container, state: { kind: 'running', process, startedAt } });

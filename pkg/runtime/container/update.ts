@@ -3,6 +3,7 @@ import type { Spec } from '#api/oci/runtime.ts';
 import { Fault, faultCode } from '#errors/fault.ts';
 import { type Engine, handlerOf } from '#runtime/engine.ts';
 import { updateResources } from '#runtime/oci-runtime.ts';
+import { parseExact, stringifyExact } from '#runtime/spec/exact-json.ts';
 import { resourcesOf } from '#runtime/spec/resources.ts';
 import type { Container, ContainerResources } from './container.ts';
 
@@ -49,10 +50,10 @@ export function mergeResources(
 /** By rename, so that a start never finds half a specification. */
 function writeResources(engine: Engine, { id }: Container, resources: ContainerResources): void {
   const path = engine.layout.container(id).config;
-  const spec: Spec = JSON.parse(readFileSync(path, 'utf8'));
+  const spec = parseExact<Spec>(readFileSync(path, 'utf8'));
   const { devices } = spec.linux.resources;
   const linux = { ...spec.linux, resources: resourcesOf(resources, devices) };
-  writeFileSync(`${path}.new`, JSON.stringify({ ...spec, linux }), { mode: 0o600 });
+  writeFileSync(`${path}.new`, stringifyExact({ ...spec, linux }), { mode: 0o600 });
   renameSync(`${path}.new`, path);
 }
 

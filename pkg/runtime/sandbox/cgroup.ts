@@ -6,11 +6,12 @@ import type { Sandbox, SandboxConfig } from './sandbox.ts';
 /** Where the cgroups of a new pod's containers will be. `invalid-argument` where none can be. */
 export function placeCgroup(engine: Engine, config: SandboxConfig): PodCgroup {
   const { cgroupDriver: driver } = handlerOf(engine, config.runtimeHandler);
-  const { cgroupParent, cgroupDriver } = engine;
-  // The configured parent suits every driver that is configured.
-  return config.cgroupParent === ''
-    ? podCgroup({ driver, nodeDriver: driver, parent: cgroupParent })
-    : podCgroup({ driver, nodeDriver: cgroupDriver, parent: config.cgroupParent });
+  return podCgroup({
+    driver,
+    parent: config.cgroupParent || engine.cgroupParent,
+    // What is configured suits each driver that is.
+    giverUsesSystemd: config.cgroupParent === '' || engine.cgroupDriver === 'systemd',
+  });
 }
 
 /**

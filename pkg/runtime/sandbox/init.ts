@@ -2,9 +2,9 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from '#errors/fault.ts';
 import { bindMount } from '#linux/mount.ts';
+import { cgroupOf, ociCgroupsPath } from '#runtime/cgroup-path.ts';
 import { type Engine, handlerOf } from '#runtime/engine.ts';
 import { runDetached, deleteContainer } from '#runtime/oci-runtime.ts';
-import { podCgroup } from './cgroup.ts';
 import type { Sandbox } from './sandbox.ts';
 
 /**
@@ -25,7 +25,8 @@ export async function startInit(engine: Engine, sandbox: Sandbox): Promise<void>
   const pidFile = join(bundle, 'pid');
   try {
     const runtime = handlerOf(engine, sandbox.config.runtimeHandler);
-    await runDetached(runtime, { id: sandbox.id, bundle, pidFile });
+    const { driver } = sandbox.cgroup;
+    await runDetached(runtime, { id: sandbox.id, bundle, pidFile, driver });
   } catch (cause) {
     throw new Fault('internal', `start the pod's init "${engine.init}"`, { cause });
   }
@@ -37,14 +38,10 @@ export async function startInit(engine: Engine, sandbox: Sandbox): Promise<void>
 /** Ends the init, and with it every process of the pod's pid namespace. Idempotent. */
 export async function stopInit(engine: Engine, sandbox: Sandbox): Promise<void> {
   if (sandbox.config.namespaces.pid !== 'pod') return;
-  const cgroup = initCgroup(engine, sandbox);
+  const cgroup = cgroupOf(sandbox.cgroup, sandbox.id);
   await engine.cgroups.kill(cgroup);
   await deleteContainer(handlerOf(engine, sandbox.config.runtimeHandler), sandbox.id);
   await engine.cgroups.remove(cgroup);
-}
-
-function initCgroup(engine: Engine, sandbox: Sandbox): string {
-  return join(podCgroup(engine, sandbox.config), sandbox.id);
 }
 
 /** No capability, nothing to see but its own program. */
@@ -81,7 +78,7 @@ function initSpec(engine: Engine, sandbox: Sandbox): object {
       { destination: '/init', type: 'bind', source: engine.init, options: ['bind', 'ro'] },
     ],
     linux: {
-      cgroupsPath: initCgroup(engine, sandbox),
+      cgroupsPath: ociCgroupsPath(sandbox.cgroup.driver, cgroupOf(sandbox.cgroup, sandbox.id)),
       ...(users === undefined ? {} : { uidMappings: users, gidMappings: users }),
       namespaces: [
         { type: 'mount' },

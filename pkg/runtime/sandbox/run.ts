@@ -5,11 +5,11 @@ import { mountTmpfs } from '#linux/mount.ts';
 import { createNamespaces } from '#linux/namespace.ts';
 import { createOwnedNamespaces } from '#linux/user-namespace.ts';
 import { now } from '#runtime/clock.ts';
-import { type Engine, handlerOf } from '#runtime/engine.ts';
+import type { Engine } from '#runtime/engine.ts';
 import { given } from '#runtime/given.ts';
 import { openToRoot } from '#runtime/folder-access.ts';
 import { newSandboxId, type SandboxId } from '#runtime/id.ts';
-import { cgroupToOwn, podCgroup } from './cgroup.ts';
+import { cgroupToOwn, placeCgroup } from './cgroup.ts';
 import { podHostname, writeSandboxFiles } from './files.ts';
 import { startInit } from './init.ts';
 import { forgetSandbox, releaseSandbox } from './release.ts';
@@ -50,13 +50,14 @@ function nameOf({ metadata }: SandboxConfig): string {
 }
 
 async function makeSandbox(engine: Engine, config: SandboxConfig): Promise<SandboxId> {
-  handlerOf(engine, config.runtimeHandler);
+  const cgroup = placeCgroup(engine, config);
   const sandbox: Sandbox = {
     id: newSandboxId(),
     config,
     state: 'creating',
     createdAt: now(),
-    ...given({ ownedCgroup: cgroupToOwn(engine, config) }),
+    cgroup,
+    ...given({ ownedCgroup: cgroupToOwn(engine, cgroup) }),
   };
   using _held = await engine.locks.hold(sandbox.id);
   engine.sandboxes.put(sandbox);
@@ -91,7 +92,7 @@ async function makeParts(engine: Engine, sandbox: Sandbox): Promise<SandboxNetwo
   return connect(engine, sandbox);
 }
 
-async function connect(engine: Engine, { id, config }: Sandbox): Promise<SandboxNetwork> {
+async function connect(engine: Engine, { id, config, cgroup }: Sandbox): Promise<SandboxNetwork> {
   const { metadata, annotations, dns, portMappings } = config;
   const { address, additionalAddresses } = await engine.network.addPod({
     id,
@@ -102,7 +103,7 @@ async function connect(engine: Engine, { id, config }: Sandbox): Promise<Sandbox
     annotations,
     ...given({ dns }),
     portMappings,
-    cgroupPath: podCgroup(engine, config),
+    cgroupPath: cgroup.parent,
   });
   return { address, ...given({ additionalAddresses }) };
 }

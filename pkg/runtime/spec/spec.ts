@@ -2,6 +2,7 @@ import type { Linux, Process, Spec, SpecMount } from '#api/oci/runtime.ts';
 import type { Container, ContainerUser } from '#runtime/container/container.ts';
 import type { ImageForContainer } from '#runtime/engine.ts';
 import type { Sandbox } from '#runtime/sandbox/sandbox.ts';
+import { ociCgroupsPath } from '#runtime/cgroup-path.ts';
 import { containerCapabilities } from './capabilities.ts';
 import { confinementOf, type NodeConfinement } from './confinement.ts';
 import { containerDevices } from './devices.ts';
@@ -14,6 +15,8 @@ export type NodeLimits = {
   readonly boundingSet: ReadonlySet<string>;
   /** The lowest oom_score_adj that we may set. */
   readonly minOomScoreAdj: number;
+  /** What every container gets. */
+  readonly rlimits: Process['rlimits'];
   readonly confinement: NodeConfinement;
 };
 
@@ -29,6 +32,7 @@ export type SpecInput = {
   readonly mounts: readonly SpecMount[];
   readonly namespaces: Linux['namespaces'];
   readonly seccomp: Linux['seccomp'];
+  readonly rdt: Pick<Linux, 'intelRdt'>;
   readonly limits: NodeLimits;
 };
 
@@ -48,12 +52,13 @@ export function buildSpec(input: SpecInput): Spec {
     linux: {
       namespaces: input.namespaces,
       ...idMappings(input.sandbox),
-      cgroupsPath: input.container.cgroupPath,
+      cgroupsPath: ociCgroupsPath(input.sandbox.cgroup.driver, input.container.cgroupPath),
       resources: resourcesOf(config.resources, devices.rules),
       devices: devices.nodes,
       maskedPaths: privileged ? [] : security.maskedPaths,
       readonlyPaths: privileged ? [] : security.readonlyPaths,
       ...rootfsPropagation(mounts),
+      ...input.rdt,
       ...(input.seccomp === undefined || privileged ? {} : { seccomp: input.seccomp }),
     },
   };
@@ -68,6 +73,7 @@ function buildProcess({ container, image, hostname, user, limits }: SpecInput): 
     ...processOf(container.config, image, { hostname, user }),
     capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
     noNewPrivileges: security.noNewPrivileges,
+    rlimits: limits.rlimits,
     ...confinementOf(security, limits.confinement),
     ...(oomScoreAdj === undefined
       ? {}

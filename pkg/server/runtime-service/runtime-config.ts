@@ -7,8 +7,9 @@ import type { ServerDeps } from '#server/deps.ts';
 
 /** kubelet asks once, and names cgroups this way for as long as it lives. */
 export function runtimeConfig(
-  _deps: ServerDeps,
+  { engine }: ServerDeps,
   _request: RuntimeConfigRequest,
 ): RuntimeConfigResponse {
-  return { linux: { cgroupDriver: CgroupDriver.CGROUPFS } };
+  const drivers = { cgroupfs: CgroupDriver.CGROUPFS, systemd: CgroupDriver.SYSTEMD };
+  return { linux: { cgroupDriver: drivers[engine.cgroupDriver] } };
 }
