@@ -5,7 +5,9 @@ import * as v from 'valibot';
 import { describe, Fault, isErrno } from '#errors/fault.ts';
 import { snapshotKinds } from '#image/snapshots/backend.ts';
 import { logLevels } from '#log/log.ts';
+import { networkChoices } from '#network/networks.ts';
 import { podCgroup } from '#runtime/cgroup-path.ts';
+import { cniSchema } from './config-cni.ts';
 import { type RuntimeConfig, runtimeSchema, usesSystemd } from './config-runtime.ts';
 
 const absolute = v.pipe(v.string(), v.check(isAbsolute, 'must be an absolute path'));
@@ -58,6 +60,8 @@ const configSchema = v.strictObject({
       ),
       mtu: v.optional(v.pipe(v.number(), v.integer(), v.minValue(576), v.maxValue(65_535))),
       nft: v.optional(program, 'nft'),
+      use: v.optional(v.picklist(networkChoices), 'auto'),
+      cni: v.optional(cniSchema, {}),
     }),
     {},
   ),

@@ -13,9 +13,7 @@ import { programPath } from '#linux/program.ts';
 import { notifyServiceManager } from '#linux/sd-notify.ts';
 import { openSystemThread } from '#linux/system-thread.ts';
 import type { Log } from '#log/log.ts';
-import { openPodNetwork } from '#network/pod-network.ts';
 import type { Engine } from '#runtime/engine.ts';
-import { given } from '#runtime/given.ts';
 import type { NodeLimits } from '#runtime/spec/spec.ts';
 import { exec } from '#runtime/container/exec.ts';
 import { closeRuntime, openRuntime } from '#runtime/runtime.ts';
@@ -26,6 +24,7 @@ import { serveStreams, type StreamingServer } from '#streaming/server.ts';
 import type { Config } from './config.ts';
 import { openHandlers } from './handlers.ts';
 import { keepMemorySmall } from './memory-keeper.ts';
+import { openNetworks } from './networks.ts';
 import { findProgram, requireProgram } from './programs.ts';
 import { allowRlimits, blockioClasses } from './resources.ts';
 import { openTracing } from './tracing.ts';
@@ -106,11 +105,8 @@ async function openParts(
     }),
     (it) => it.close(),
   );
-  const { nft: nftName, mtu, ...bridge } = config.network;
-  const nft = findProgram(nftName, programPath) ?? nftName;
-  const network = opened.adopt(
-    await openPodNetwork({ config: { ...bridge, ...given({ mtu }) }, database, thread, log, nft }),
-    (it) => it.close(),
+  const network = opened.adopt(await openNetworks(config, { database, thread, log }), (it) =>
+    it.close(),
   );
   const engine = opened.adopt(
     await openRuntime({

@@ -1,6 +1,6 @@
 import type { Images } from '#image/images.ts';
 import type { Log } from '#log/log.ts';
-import type { PodNetwork } from '#network/pod-network.ts';
+import type { Networks } from '#network/networks.ts';
 import type { Engine } from '#runtime/engine.ts';
 import type { StreamingServer } from '#streaming/server.ts';
 import type { Tracer } from '#trace/tracer.ts';
@@ -11,7 +11,7 @@ export type ServerDeps = {
   readonly tracer: Tracer;
   readonly engine: Engine;
   readonly images: Images;
-  readonly network: PodNetwork;
+  readonly network: Pick<Networks, 'readiness' | 'describe' | 'describePod'>;
   readonly streaming: Pick<StreamingServer, 'urlFor'>;
   /** Version of this program. */
   readonly version: string;

@@ -15,7 +15,7 @@ import { required } from '#server/required.ts';
 
 /** Answered from memory: no lock is taken and nothing is waited for. */
 export function podSandboxStatus(
-  { engine }: ServerDeps,
+  { engine, network }: ServerDeps,
   request: PodSandboxStatusRequest,
 ): Partial<PodSandboxStatusResponse> {
   const sandbox = engine.sandboxes.get(required(request.podSandboxId, 'pod_sandbox_id'));
@@ -23,7 +23,12 @@ export function podSandboxStatus(
     throw new Fault('not-found', `no sandbox "${request.podSandboxId}"`);
   return {
     status: statusOf(sandbox),
-    info: request.verbose ? { info: JSON.stringify(verboseInfo(engine, sandbox)) } : {},
+    info: request.verbose
+      ? {
+          info: JSON.stringify(verboseInfo(engine, sandbox)),
+          network: JSON.stringify(network.describePod(sandbox.id)),
+        }
+      : {},
   };
 }
 

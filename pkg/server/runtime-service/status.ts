@@ -2,15 +2,15 @@ import type { RuntimeCondition, StatusRequest, StatusResponse } from '#api/cri/v
 import type { ServerDeps } from '#server/deps.ts';
 
 /** Whether pods can be run, and what the runtime handlers can do; verbosely, the configuration too. */
-export function status(
+export async function status(
   { engine, network, config }: ServerDeps,
   request: StatusRequest,
-): StatusResponse {
+): Promise<StatusResponse> {
   return {
     status: {
       conditions: [
         condition('RuntimeReady', { ready: true }),
-        condition('NetworkReady', network.readiness()),
+        condition('NetworkReady', await network.readiness()),
       ],
     },
     runtimeHandlers: [...engine.handlers].map(([name, { features }]) => ({
@@ -18,7 +18,9 @@ export function status(
       features,
     })),
     features: { supplementalGroupsPolicy: true, userNamespacesHostNetwork: false },
-    info: request.verbose ? { config: JSON.stringify(config) } : {},
+    info: request.verbose
+      ? { config: JSON.stringify(config), network: JSON.stringify(await network.describe()) }
+      : {},
   };
 }
 
