@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
+// As in test/integration/harness/wait.ts.
+const slowness = Number(process.env['GANTRY_TEST_SLOWNESS'] ?? 1);
+
 // oxlint-disable-next-line import/no-default-export -- vitest asks for it
 export default defineConfig({
   test: {
@@ -10,8 +13,8 @@ export default defineConfig({
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
           globalSetup: 'test/integration/harness/global-setup.ts',
-          testTimeout: 60_000,
-          hookTimeout: 120_000,
+          testTimeout: 60_000 * slowness,
+          hookTimeout: 120_000 * slowness,
         },
       },
     ],

@@ -18,6 +18,7 @@ import {
   sh,
 } from './harness/pods.ts';
 import { push } from './harness/registry.ts';
+import { slowness } from './harness/wait.ts';
 
 /** Each round ends the daemon at a moment of its own; together they cover a pod's whole life. */
 function randomMoments(count: number): number[] {
@@ -77,7 +78,7 @@ describe('SIGTERM', () => {
     busybox,
   }) => {
     await endWhileChurning({ daemon, busybox }, randomMoments(4), async () => daemon.stop());
-  }, 240_000);
+  }, 240_000 * slowness);
 });
 
 describe('kill -9', () => {
@@ -86,7 +87,7 @@ describe('kill -9', () => {
     busybox,
   }) => {
     await endWhileChurning({ daemon, busybox }, randomMoments(10), async () => daemon.kill());
-  }, 240_000);
+  }, 240_000 * slowness);
 
   test('during RunPodSandbox lets kubelet ask again with the same metadata', async ({
     daemon,

@@ -2,6 +2,7 @@ import grpc from '@grpc/grpc-js';
 import protobuf from 'protobufjs';
 import { descriptor } from '#api/cri/v1/descriptor.ts';
 import type { ImageService, RuntimeService } from '#api/cri/v1/types.ts';
+import { slowness } from './wait.ts';
 
 type Services = RuntimeService & ImageService;
 
@@ -81,7 +82,7 @@ function bind(client: grpc.Client, method: protobuf.Method) {
 }
 
 /** Without a deadline a hanging daemon would hang the tests. */
-function callOptions({ timeoutMs = 50_000 }: CallOptions): grpc.CallOptions {
+function callOptions({ timeoutMs = 50_000 * slowness }: CallOptions): grpc.CallOptions {
   return { deadline: Date.now() + timeoutMs };
 }
 

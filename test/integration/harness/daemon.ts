@@ -97,8 +97,10 @@ export async function startDaemon(options: PlaceOptions = {}): Promise<Daemon> {
 }
 
 async function launch(place: Place): Promise<ServerProcess> {
+  const { netns } = place;
+  const inside = netns === undefined ? [] : ['nsenter', `--net=/run/netns/${netns}`, '--'];
   return startServer({
-    command: [launcher, '--config', place.config],
+    command: [...inside, launcher, '--config', place.config],
     log: place.log,
     ready: /"message":"serving"/,
   });

@@ -19,6 +19,12 @@ export type Place = AsyncDisposable & {
   readonly bridge: string;
   readonly subnet: string;
   readonly cgroupParent: string;
+  /** Where its CNI networks are configured; made by who wants one. */
+  readonly cniConfDir: string;
+  /** Where its CNI plugins are looked for before Debian's; made by who wants one. */
+  readonly cniPlugins: string;
+  /** The name of the network namespace that it takes for the node's, if that is another one. */
+  readonly netns?: string;
 };
 
 /** What a test wants to be different from the usual configuration. */
@@ -27,8 +33,13 @@ export type PlaceOptions = {
   readonly directory?: string;
   /** Of the subnet; 24 when missing. */
   readonly prefixLength?: number;
+  /** Lines of the table `[network]`, and of `[network.cni]`. */
+  readonly networkConfig?: string;
+  readonly cniConfig?: string;
   /** Lines at the end of the configuration file. */
   readonly extraConfig?: string;
+  /** Of ip-netns(8), for daemons whose plugins change the firewall of the node. */
+  readonly netns?: string;
 };
 
 /** Claims a place and writes its configuration file. Disposing of it removes the folder. */
@@ -48,18 +59,38 @@ export async function claimPlace(options: PlaceOptions = {}): Promise<Place> {
     log: join(directory, 'gantryd.log'),
     bridge: bridgeName(number),
     subnet: `10.213.${number}.0/${options.prefixLength ?? 24}`,
-    cgroupParent: `/gantry-test-${number}`,
+    cgroupParent: cgroupParent(number),
+    cniConfDir: join(directory, 'net.d'),
+    cniPlugins: join(directory, 'plugins'),
+    ...(options.netns === undefined ? {} : { netns: options.netns }),
     [Symbol.asyncDispose]: async () => {
       if (options.directory === undefined) await rm(directory, { recursive: true, force: true });
       lock.close();
     },
   };
-  await writeFile(place.config, configuration(place) + (options.extraConfig ?? ''));
+  const tables = configuration(place, options);
+  await writeFile(place.config, tables + withCgroupDriver(options.extraConfig ?? ''));
   await writeFile(place.crictlConfig, `runtime-endpoint: unix://${place.socket}\n`);
   return place;
 }
 
-const configuration = (place: Omit<Place, keyof AsyncDisposable>) => `root = "${place.root}"
+/** Whatever the node would choose; `GANTRY_TEST_CGROUP_DRIVER` runs the same tests with the other one. */
+const cgroupDriver = process.env['GANTRY_TEST_CGROUP_DRIVER'] ?? 'cgroupfs';
+
+const cgroupParent = (number: number) =>
+  `/gantry_test_${number}${cgroupDriver === 'systemd' ? '.slice' : ''}`;
+
+/** The lines of `extra` with the cgroup driver among those of its table `[runtime]`. */
+function withCgroupDriver(extra: string): string {
+  const table = '[runtime]\n';
+  const rest = extra.includes(table) ? extra : `${extra}${table}`;
+  return rest.replace(table, `${table}cgroup_driver = "${cgroupDriver}"\n`);
+}
+
+const configuration = (
+  place: Omit<Place, keyof AsyncDisposable>,
+  { networkConfig = '', cniConfig = '' }: PlaceOptions,
+) => `root = "${place.root}"
 state = "${place.state}"
 listen = "${place.socket}"
 log_level = "debug"
@@ -67,6 +98,11 @@ cgroup_parent = "${place.cgroupParent}"
 [network]
 bridge = "${place.bridge}"
 subnet = "${place.subnet}"
+${networkConfig}
+[network.cni]
+conf_dir = "${place.cniConfDir}"
+bin_dirs = ["${place.cniPlugins}", "/usr/lib/cni"]
+${cniConfig}
 `;
 
 const bridgeName = (number: number) => `gantry-t${number}`;
