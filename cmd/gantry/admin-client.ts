@@ -26,13 +26,15 @@ export type AdminClient = {
   lines<Line>(request: AdminRequest): AsyncGenerator<Line, void>;
 };
 
+const answerTimeoutMs = 10_000;
+
 /** A client of the daemon whose admin socket is at `address`. Connects for each request. */
 export function adminClient(address: string): AdminClient {
   return {
     open: (request) => explaining(address, () => send(address, request)),
     ask: (request) =>
       explaining(address, async () =>
-        checked(JSON.parse(await text(await send(address, request)))),
+        checked(JSON.parse(await text(await send(address, request, answerWithin(request))))),
       ),
     lines: async function* (request) {
       const lines = await explaining(address, async () =>
@@ -47,7 +49,16 @@ export function adminClient(address: string): AdminClient {
   };
 }
 
-async function send(address: string, wanted: AdminRequest): Promise<IncomingMessage> {
+/** What only asks is answered at once by a daemon that is well. */
+function answerWithin({ method }: AdminRequest): AbortSignal | undefined {
+  return method === 'GET' ? AbortSignal.timeout(answerTimeoutMs) : undefined;
+}
+
+async function send(
+  address: string,
+  wanted: AdminRequest,
+  signal?: AbortSignal,
+): Promise<IncomingMessage> {
   const { method, path, query = {}, body, stream } = wanted;
   const parameters = Object.entries(query).flatMap(([key, value = []]) =>
     [value].flat().map((each): [string, string] => [key, each]),
@@ -56,6 +67,7 @@ async function send(address: string, wanted: AdminRequest): Promise<IncomingMess
     socketPath: address,
     method,
     path: `${path}?${new URLSearchParams(parameters).toString()}`,
+    ...(signal && { signal }),
   });
   stream?.on('error', (error) => request.destroy(error));
   if (stream) stream.pipe(request);
@@ -86,6 +98,10 @@ async function explaining<Result>(address: string, talk: () => Promise<Result>):
       throw new ExitError('unreachable', `"${address}" is for root alone`);
     if (isErrno(error, 'ECONNRESET', 'EPIPE')) {
       throw new ExitError('unreachable', `gantryd went away before it was done`, { cause: error });
+    }
+    if (error instanceof Error && error.name === 'AbortError') {
+      const sentence = `gantryd has not answered at "${address}" for ${answerTimeoutMs / 1000} s`;
+      throw new ExitError('unreachable', sentence);
     }
     throw error;
   }

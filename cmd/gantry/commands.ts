@@ -18,6 +18,16 @@ export const commandGroups: Readonly<Record<string, Readonly<Record<string, Entr
       summary: 'list pods',
       load: async () => (await import('./pods.ts')).pods,
     },
+    inspect: {
+      summary: 'one page on a container or a pod',
+      load: async () => (await import('./inspect.ts')).inspect,
+    },
+  },
+  'Finding out': {
+    trace: {
+      summary: 'what goes on, what was slow, what came last, stage by stage',
+      load: async () => (await import('./trace.ts')).trace,
+    },
   },
   Images: {
     images: {

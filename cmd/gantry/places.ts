@@ -7,9 +7,12 @@ import { ExitError } from './command.ts';
 export type Places = {
   /** The daemon's admin socket. */
   readonly address: string;
-  /** What outlives a reboot, and what does not; absent where only the socket is known. */
-  readonly folders?: { readonly root: string; readonly state: string };
+  /** Absent where only the socket is known. */
+  readonly folders?: Folders;
 };
+
+/** Where a daemon keeps what outlives a reboot, and what does not. */
+export type Folders = { readonly root: string; readonly state: string };
 
 /** What the command line and the environment say; what they do not is in the configuration. */
 export type PlaceWishes = {

@@ -8,9 +8,7 @@ import { createLayout } from '#runtime/layout.ts';
 import type { Sandbox } from '#runtime/sandbox/sandbox.ts';
 import { readRecords } from '#store/read-records.ts';
 import { ExitError } from './command.ts';
-
-/** Where a daemon keeps what it knows. */
-export type Folders = { readonly root: string; readonly state: string };
+import type { Folders } from './places.ts';
 
 /** The pods of a daemon that is down, from its records, and what has ended since. */
 export function recordedPods(folders: Folders): PodView[] {

@@ -54,7 +54,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   claimFolders(config, opened);
   const tracer = openTracing(opened);
   const parts = await openParts(options, opened);
-  const admin = await serveAdmin({ log, tracer, ...parts }, config.admin_listen);
+  const admin = await serveAdmin({ log, tracer, version, config, ...parts }, config.admin_listen);
   opened.defer(() => admin.close(stopGraceMs));
   const streaming = await openStreaming(parts.engine, { log, listen: config.streaming.listen });
   opened.defer(() => streaming.close());

@@ -9,4 +9,8 @@ export type AdminDeps = {
   readonly tracer: Tracer;
   readonly images: Images;
   readonly engine: Engine;
+  /** Of this program. */
+  readonly version: string;
+  /** What is in force. */
+  readonly config: { readonly root: string; readonly state: string };
 };

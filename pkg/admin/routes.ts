@@ -1,7 +1,9 @@
 import type { Route } from './exchange.ts';
+import { describeNode } from './routes/describe-node.ts';
 import { exportImages } from './routes/export-images.ts';
 import { importImages } from './routes/import-images.ts';
 import { listImages } from './routes/list-images.ts';
+import { listOperations } from './routes/list-operations.ts';
 import { listPods } from './routes/list-pods.ts';
 import { listPulls } from './routes/list-pulls.ts';
 import { pullImage } from './routes/pull-image.ts';
@@ -9,7 +11,9 @@ import { removeImage } from './routes/remove-image.ts';
 import { tagImage } from './routes/tag-image.ts';
 
 export const routes: Readonly<Record<string, Route>> = {
+  'GET /v1/node': describeNode,
   'GET /v1/pods': listPods,
+  'GET /v1/operations': listOperations,
   'GET /v1/pulls': listPulls,
   'GET /v1/images': listImages,
   'POST /v1/images/pull': pullImage,

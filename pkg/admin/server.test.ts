@@ -21,7 +21,8 @@ const [layer] = image.layers;
 
 /** Images need none; the integration tests have one. */
 const engine = {} as Engine;
-const tracer = new Tracer();
+const config = { root: '/root', state: '/state' };
+const deps = { tracer: new Tracer(), engine, version: '1', config };
 
 let opened: TestImages;
 let server: AdminServer;
@@ -35,13 +36,17 @@ beforeEach(async () => {
   socketPath = join(folder, 'admin.sock');
   logged = [];
   const log = createLog('debug', (line) => logged.push(line));
-  server = await serveAdmin({ log, tracer, images: opened.images, engine }, socketPath);
+  server = await serveAdmin({ log, ...deps, images: opened.images }, socketPath);
 });
 afterEach(async () => {
   await server.close(5000);
   await opened[Symbol.asyncDispose]();
   rmSync(folder, { recursive: true });
 });
+
+function serveAgain(): Promise<AdminServer> {
+  return serveAdmin({ log: createLog('error'), ...deps, images: opened.images }, socketPath);
+}
 
 /** Sends a request, with a body if there is one, and returns the answer, unread. */
 async function ask(method: string, path: string, body?: Uint8Array | object) {
@@ -82,8 +87,7 @@ it('serves on a socket for root alone, which goes with it', async () => {
   expect(statSync(socketPath).mode & 0o777).toBe(0o660);
   await server.close(5000);
   expect(existsSync(socketPath)).toBe(false);
-  const deps = { log: createLog('error'), tracer, images: opened.images, engine };
-  server = await serveAdmin(deps, socketPath);
+  server = await serveAgain();
 });
 
 it('pulls an image, and tells how far it is', async () => {
@@ -160,7 +164,7 @@ it('imports, lists, tags, exports and removes an image', async () => {
 });
 
 it.each([
-  ['GET', '/v1/other', undefined, 404, 'there is no "GET /v1/other"; there is GET /v1/pods'],
+  ['GET', '/v1/other', undefined, 404, 'there is no "GET /v1/other"; there is GET /v1/node'],
   ['PUT', '/v1/images', undefined, 404, 'there is no "PUT /v1/images"'],
   ['GET', '/constructor', undefined, 404, 'there is no'],
   ['POST', '/v1/images/pull', { image: 'a/UPPER' }, 400, 'must be in lower case'],
@@ -195,8 +199,7 @@ it('breaks an export off when the archive cannot be finished', async () => {
   expect(response.statusCode).toBe(200);
   await server.close(5000);
   await expect(buffer(response)).rejects.toThrow('aborted');
-  const deps = { log: createLog('error'), tracer, images: opened.images, engine };
-  server = await serveAdmin(deps, socketPath);
+  server = await serveAgain();
 });
 
 it('tells those who wait that it stops', async () => {
@@ -205,6 +208,5 @@ it('tells those who wait that it stops', async () => {
   const lines = linesOf(response);
   await server.close(5000);
   expect((await lines).at(-1)).toMatchObject({ error: { code: 'cancelled' } });
-  const deps = { log: createLog('error'), tracer, images: opened.images, engine };
-  server = await serveAdmin(deps, socketPath);
+  server = await serveAgain();
 });
