@@ -12,6 +12,7 @@ import { stringifyExact } from '#runtime/spec/exact-json.ts';
 import { seccompOf } from '#runtime/spec/seccomp-of.ts';
 import { buildSpec } from '#runtime/spec/spec.ts';
 import { resolveUser } from '#runtime/spec/user.ts';
+import { stage } from '#trace/span.ts';
 import type { Container } from './container.ts';
 import { hostMounts } from './host-mounts.ts';
 import { mountImageVolumes } from './image-volumes.ts';
@@ -41,34 +42,38 @@ export async function makeBundle(
     mkdirSync(dirname(container.logPath), { recursive: true, mode: 0o755 });
   }
   const users = podUsers(engine, sandbox);
-  mountRootfs(await engine.images.prepareRootfs(id, image.id), paths.rootfs, users);
+  await stage('snapshot', async () =>
+    mountRootfs(await engine.images.prepareRootfs(id, image.id), paths.rootfs, users),
+  );
   const user = resolveUser(config.security, image.config.user, {
     passwd: readFileInRoot(paths.rootfs, '/etc/passwd', maxAccountFileBytes),
     group: readFileInRoot(paths.rootfs, '/etc/group', maxAccountFileBytes),
   });
-  const volumes = await mountImageVolumes(engine, container, users);
-  const plain = buildSpec({
-    sandbox,
-    container,
-    image: image.config,
-    user,
-    rootfs: paths.rootfs,
-    hostname: podHostname(sandbox.id, sandbox.config),
-    files: engine.layout.sandbox(sandbox.id),
-    mounts: [...hostMounts(config.mounts), ...volumes.mounts],
-    namespaces: containerNamespaces(engine, sandbox, config),
-    seccomp: seccompOf(config.security, engine.limits),
-    rdt: rdtOf(engine, sandbox, container),
-    limits: engine.limits,
+  const volumes = await stage('image', () => mountImageVolumes(engine, container, users));
+  return stage('spec', async () => {
+    const plain = buildSpec({
+      sandbox,
+      container,
+      image: image.config,
+      user,
+      rootfs: paths.rootfs,
+      hostname: podHostname(sandbox.id, sandbox.config),
+      files: engine.layout.sandbox(sandbox.id),
+      mounts: [...hostMounts(config.mounts), ...volumes.mounts],
+      namespaces: containerNamespaces(engine, sandbox, config),
+      seccomp: seccompOf(config.security, engine.limits),
+      rdt: rdtOf(engine, sandbox, container),
+      limits: engine.limits,
+    });
+    const spec = applyEdits(plain, await findEdits(config.cdiDevices, engine.cdiSpecDirs));
+    const runtime = handlerOf(engine, container.runtimeHandler);
+    const filter = engine.seccompFilters.annotations(id, runtime, spec.linux.seccomp);
+    const annotations = { ...spec.annotations, ...filter };
+    writeFileSync(paths.config, stringifyExact({ ...spec, annotations }), { mode: 0o600 });
+    writeFileSync(paths.process, stringifyExact(spec.process), { mode: 0o600 });
+    const hasStartHooks = spec.hooks?.['poststart'] === undefined ? undefined : true;
+    return { user, imageRefs: volumes.imageRefs, ...given({ hasStartHooks }) };
   });
-  const spec = applyEdits(plain, await findEdits(config.cdiDevices, engine.cdiSpecDirs));
-  const runtime = handlerOf(engine, container.runtimeHandler);
-  const filter = engine.seccompFilters.annotations(id, runtime, spec.linux.seccomp);
-  const annotations = { ...spec.annotations, ...filter };
-  writeFileSync(paths.config, stringifyExact({ ...spec, annotations }), { mode: 0o600 });
-  writeFileSync(paths.process, stringifyExact(spec.process), { mode: 0o600 });
-  const hasStartHooks = spec.hooks?.['poststart'] === undefined ? undefined : true;
-  return { user, imageRefs: volumes.imageRefs, ...given({ hasStartHooks }) };
 }
 
 function podUsers(engine: Engine, { id, config }: Sandbox): PodUsers | undefined {

@@ -7,6 +7,7 @@ import type { Engine } from '#runtime/engine.ts';
 import type { ContainerId } from '#runtime/id.ts';
 import { deleteContainer } from '#runtime/oci-runtime.ts';
 import { rejectWhenAborted, within } from '#runtime/wait.ts';
+import { stage } from '#trace/span.ts';
 import type { Container, ExitedState } from './container.ts';
 
 /** How an end was learnt of: from the monitor's file, or because the process is gone without one. */
@@ -181,10 +182,10 @@ function exitReason(exit: Exit, oomKilled: boolean): string {
  * first one) and has the OCI runtime forget it. Idempotent.
  */
 export async function clearProcesses(engine: Engine, container: Container): Promise<void> {
-  await engine.cgroups.kill(container.cgroupPath);
+  await stage('kill', () => engine.cgroups.kill(container.cgroupPath));
   const runtime = engine.handlers.get(container.runtimeHandler);
-  if (runtime !== undefined) await deleteContainer(runtime, container.id);
-  await engine.cgroups.remove(container.cgroupPath);
+  if (runtime !== undefined) await stage('runtime', () => deleteContainer(runtime, container.id));
+  await stage('cgroup', () => engine.cgroups.remove(container.cgroupPath));
 }
 
 /** What keeps a container from ending, for an error message. */

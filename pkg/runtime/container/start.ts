@@ -5,6 +5,7 @@ import { now } from '#runtime/clock.ts';
 import { type Engine, handlerOf } from '#runtime/engine.ts';
 import { createMonitored } from '#runtime/monitor.ts';
 import { startProcess } from '#runtime/oci-runtime.ts';
+import { stage } from '#trace/span.ts';
 import { limitBlockio } from './blockio.ts';
 import type { Container } from './container.ts';
 import { clearProcesses } from './exit.ts';
@@ -50,16 +51,17 @@ async function startProcesses(engine: Engine, container: Container): Promise<voi
   const { driver: cgroupDriver } = sandbox.cgroup;
   rmSync(engine.layout.container(id).exit, { force: true });
   engine.exits.forget(id);
-  const pid = await createMonitored(engine.monitor, runtime, {
-    layout: engine.layout,
-    container: { id, name, logPath, stdin, stdinOnce, tty, cgroupDriver },
-  });
+  const monitored = { id, name, logPath, stdin, stdinOnce, tty, cgroupDriver };
+  const pid = await stage('monitor', () =>
+    createMonitored(engine.monitor, runtime, { layout: engine.layout, container: monitored }),
+  );
   engine.seccompFilters.learn(id, runtime);
   const process = identifyProcess(pid);
   if (process === undefined) throw new Fault('internal', 'the process ended before it was started');
-  await limitBlockio(engine, sandbox, container);
+  await stage('cgroup', () => limitBlockio(engine, sandbox, container));
   const startedAt = now();
-  await startProcess(runtime, id, { hasStartHooks: container.hasStartHooks ?? false });
+  const { hasStartHooks = false } = container;
+  await stage('runtime', () => startProcess(runtime, id, { hasStartHooks }));
   engine.containers.put({ ...container, state: { kind: 'running', process, startedAt } });
 }
 

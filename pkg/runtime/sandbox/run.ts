@@ -9,6 +9,7 @@ import type { Engine } from '#runtime/engine.ts';
 import { given } from '#runtime/given.ts';
 import { openToRoot } from '#runtime/folder-access.ts';
 import { newSandboxId, type SandboxId } from '#runtime/id.ts';
+import { stage } from '#trace/span.ts';
 import { cgroupToOwn, placeCgroup } from './cgroup.ts';
 import { podHostname, writeSandboxFiles } from './files.ts';
 import { startInit } from './init.ts';
@@ -77,19 +78,21 @@ async function makeParts(engine: Engine, sandbox: Sandbox): Promise<SandboxNetwo
   const paths = engine.layout.sandbox(id);
   mkdirSync(paths.shm, { recursive: true, mode: 0o700 });
   openToRoot(paths.folder, config.userNamespace);
-  const namespaces = makeNamespaces(engine, sandbox);
+  const namespaces = stage('namespace', () => makeNamespaces(engine, sandbox));
   try {
     // While the system thread makes the namespaces. An error here must not leave that unattended.
-    writeSandboxFiles(paths, id, config);
-    mountTmpfs(paths.shm, { sizeBytes: shmSizeBytes, mode: 0o1777 });
-    const rootId = config.userNamespace?.hostId ?? 0;
-    chownSync(paths.shm, rootId, rootId);
+    stage('files', () => {
+      writeSandboxFiles(paths, id, config);
+      mountTmpfs(paths.shm, { sizeBytes: shmSizeBytes, mode: 0o1777 });
+      const rootId = config.userNamespace?.hostId ?? 0;
+      chownSync(paths.shm, rootId, rootId);
+    });
   } finally {
     await namespaces;
   }
-  if (config.namespaces.pid === 'pod') await startInit(engine, sandbox);
+  if (config.namespaces.pid === 'pod') await stage('init', () => startInit(engine, sandbox));
   if (config.namespaces.network === 'node') return undefined;
-  return connect(engine, sandbox);
+  return stage('network', () => connect(engine, sandbox));
 }
 
 async function connect(engine: Engine, { id, config, cgroup }: Sandbox): Promise<SandboxNetwork> {
