@@ -14,6 +14,7 @@ import type { PullProgress } from './pull-progress.ts';
 import { formatReference, parseReference, parseTag } from './reference.ts';
 import type { Credentials } from './registry/credentials.ts';
 import { stageCode, stageFault } from './stage-fault.ts';
+import type { RootfsUsage } from './usage/rootfs-usage.ts';
 
 export { type ArchiveFormat, archiveFormats } from './archive/export-formats.ts';
 export type { Image } from './image.ts';
@@ -21,6 +22,7 @@ export type { ImageConfig } from './image-config.ts';
 export type { ImagesOptions } from './parts.ts';
 export type { LayerProgress, PullProgress } from './pull-progress.ts';
 export type { Credentials } from './registry/credentials.ts';
+export type { RootfsUsage } from './usage/rootfs-usage.ts';
 
 /** The images of this node, and the root filesystems that containers make of them. */
 export type Images = {
@@ -72,6 +74,8 @@ export type Images = {
   prepareRootfs(containerId: string, imageId: string): Promise<Mount>;
   /** Gives up what prepareRootfs made, which must be mounted no more. Idempotent. */
   releaseRootfs(containerId: string): Promise<void>;
+  /** What a container has written, as last measured; what is asked for often is measured often. */
+  rootfsUsage(containerId: string): RootfsUsage | undefined;
   /** The containers that have a root filesystem. */
   rootfsOwners(): readonly string[];
   close(): Promise<void>;
@@ -131,6 +135,7 @@ export async function openImages(options: ImagesOptions): Promise<Images> {
     },
     prepareRootfs: (containerId, imageId) => prepareRootfs(parts, containerId, imageId),
     releaseRootfs: async (containerId) => releaseRootfs(parts, containerId),
+    rootfsUsage: (containerId) => parts.usages.of(containerId),
     rootfsOwners: () => rootfs.owners(),
     close: async () => {
       await Promise.all([pulls.close(), imports.close(), closeParts(parts)]);

@@ -18,6 +18,8 @@ import type { SnapshotKind } from './snapshots/backend.ts';
 import { openSnapshotter } from './snapshots/open.ts';
 import type { Snapshotter } from './snapshots/snapshotter.ts';
 import { Trash } from './trash.ts';
+import type { MeasureCalls } from './usage/measure-worker.ts';
+import { RootfsUsages } from './usage/rootfs-usage.ts';
 import { WorkerPool } from './worker/worker-pool.ts';
 
 export type ImagesOptions = {
@@ -61,6 +63,8 @@ export type ImageParts = {
   readonly unpackers: WorkerPool<LayerCalls>;
   readonly cloners: WorkerPool<LayerCalls>;
   readonly archivers: WorkerPool<ArchiveCalls>;
+  readonly measurers: WorkerPool<MeasureCalls>;
+  readonly usages: RootfsUsages;
   readonly downloads: Downloads;
   readonly layers: Layers;
   readonly progress: PullProgressBoard;
@@ -84,6 +88,9 @@ const maxFetchCalls = 64;
 const maxUnpackers = 8;
 /** Of trees, for snapshots and for containers, which must not wait until unpackers have a download. */
 const maxCloners = 2;
+
+/** Measuring is done soon, and seldom. */
+const measurerIdleMs = 500;
 
 /** Opens all parts, and moves what an interrupted daemon left behind out of the way. */
 export function openParts(given: ImagesOptions): ImageParts {
@@ -114,7 +121,12 @@ export function openParts(given: ImagesOptions): ImageParts {
   const layers = new Layers({ downloads, snapshots, unpackers, maxLayerBytes });
   const progress = new PullProgressBoard({ content, snapshots, downloads });
   const persister = new Persister(snapshots, log);
-  const stores = { table, rootfs, content, snapshots, garbage, trash, persister };
+  const usages = new RootfsUsages({
+    threads: pools.measurers,
+    log,
+    writtenBy: (containerId) => snapshots.writtenBy(containerId),
+  });
+  const stores = { table, rootfs, content, snapshots, garbage, trash, persister, usages };
   return { options, ...stores, ...pools, downloads, layers, progress };
 }
 
@@ -133,6 +145,11 @@ function workerPools(idleMs: number) {
       ...one,
       script: new URL('archive/archive-worker.ts', import.meta.url),
     }),
+    measurers: new WorkerPool<MeasureCalls>({
+      ...one,
+      script: new URL('usage/measure-worker.ts', import.meta.url),
+      idleMs: measurerIdleMs,
+    }),
   };
 }
 
@@ -147,6 +164,8 @@ export async function closeParts(parts: ImageParts): Promise<void> {
     parts.unpackers.close(),
     parts.cloners.close(),
     parts.archivers.close(),
+    parts.measurers.close(),
+    parts.usages.close(),
     parts.trash.close(),
   ]);
 }

@@ -21,6 +21,10 @@ export class RootfsTable {
     this.#records = new Map(records.map((record) => [record.id, record]));
   }
 
+  has(containerId: string): boolean {
+    return this.#records.has(containerId);
+  }
+
   /** The container's layers; those given if it has none yet. */
   chainIdsOf(containerId: string, ifNew: readonly string[]): readonly string[] {
     const known = this.#records.get(containerId);

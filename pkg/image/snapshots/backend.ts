@@ -20,6 +20,8 @@ export type Backend = {
   stack(directory: string, on: Stacked, signal: AbortSignal): Promise<Usage>;
   /** Fills a container's empty directory. */
   prepare(directory: string, lowers: readonly string[], signal: AbortSignal): Promise<void>;
+  /** What of a container's directory holds what it writes: that alone, or among what it got. */
+  readonly written: { readonly name: string; readonly isApart: boolean };
   /** What to mount as the root of the container whose directory was prepared. */
   mountOf(directory: string, lowers: readonly string[]): Promise<Mount>;
 };

@@ -29,6 +29,7 @@ export function cloningBackend(
   return {
     kind,
     whiteouts: 'list',
+    written: { name: rootName, isApart: false },
     make: (directory, signal) => cloner.make(directory, signal),
     stack: async (directory, { extracted, lowers: [below] }, signal) => {
       const { implicitDirectories: paths, hidden, usedBytes, inodes } = extracted;
@@ -55,6 +56,9 @@ export function cloningBackend(
   };
 }
 
+/** Of a container's root filesystem in its directory. */
+const rootName = 'fs';
+
 function rootOf(directory: string): string {
-  return join(directory, 'fs');
+  return join(directory, rootName);
 }

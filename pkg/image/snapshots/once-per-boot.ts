@@ -14,13 +14,18 @@ export async function makeOncePerBoot(
   { bootId, trash }: { readonly bootId: string; readonly trash: Trash },
   fill: () => Promise<void>,
 ): Promise<void> {
-  const bootFile = join(directory, 'boot-id');
+  const bootFile = bootFileIn(directory);
   if ((await readIfPresent(bootFile)) === bootId) return;
   trash.discard(directory);
   await mkdir(directory, { mode: 0o700 });
   await fill();
   // Written last: it says that the rest is there.
   await writeFile(bootFile, bootId);
+}
+
+/** Written when all else in the directory is made. */
+export function bootFileIn(directory: string): string {
+  return join(directory, 'boot-id');
 }
 
 async function readIfPresent(path: string): Promise<string | undefined> {

@@ -21,6 +21,7 @@ export function overlayBackend({ root, threads }: SnapshotterOptions): Backend {
   return {
     kind: 'overlay',
     whiteouts: 'marks',
+    written: { name: 'upper', isApart: true },
     make: makePlainDirectory,
     stack: async (directory, { extracted, lowers }: Stacked, signal): Promise<Usage> => {
       const { implicitDirectories: paths, usedBytes, inodes } = extracted;

@@ -5,6 +5,7 @@ import { Fault } from '#errors/fault.ts';
 import type { WhiteoutFormat } from '#image/layer/whiteouts.ts';
 import { stageFault } from '#image/stage-fault.ts';
 import type { Trash } from '#image/trash.ts';
+import type { MeasureRequest } from '#image/usage/measure.ts';
 import type { Log } from '#log/log.ts';
 import type { Mount } from '#linux/mount.ts';
 import type { Database } from '#store/database.ts';
@@ -12,7 +13,7 @@ import { RecordTable } from '#store/record-table.ts';
 import { type Backend, hidesAll, type SnapshotKind } from './backend.ts';
 import type { LayerThreads } from './layer-threads.ts';
 import type { Snapshotter, UnpackedLayer, Usage } from './snapshotter.ts';
-import { makeOncePerBoot } from './once-per-boot.ts';
+import { bootFileIn, makeOncePerBoot } from './once-per-boot.ts';
 
 type SnapshotRecord = {
   /** The chain id. */
@@ -128,6 +129,14 @@ export class RecordedSnapshotter implements Snapshotter {
     const prepare = () => this.#backend.prepare(directory, lowers, this.#never);
     await makeOncePerBoot(directory, this.#options, prepare);
     return this.#backend.mountOf(directory, lowers);
+  }
+
+  writtenBy(containerId: string): MeasureRequest {
+    const directory = join(this.#containers, containerId);
+    const { name, isApart } = this.#backend.written;
+    // Its other files are as they were when this one was written, after them.
+    const since = isApart ? undefined : bootFileIn(directory);
+    return { directory: join(directory, name), since };
   }
 
   release(containerId: string): void {

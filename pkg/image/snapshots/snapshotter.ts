@@ -1,5 +1,6 @@
 import type { Extracted } from '#image/layer/extract.ts';
 import type { WhiteoutFormat } from '#image/layer/whiteouts.ts';
+import type { MeasureRequest } from '#image/usage/measure.ts';
 import type { Mount } from '#linux/mount.ts';
 
 export type Usage = { readonly usedBytes: number; readonly inodes: number };
@@ -43,6 +44,8 @@ export type Snapshotter = {
    * container had written is gone.
    */
   prepare(containerId: string, top: string | undefined): Promise<Mount>;
+  /** Where to look for what a container has written, once its root filesystem is prepared. */
+  writtenBy(containerId: string): MeasureRequest;
   /** Removes the container's root filesystem, which must be mounted no more. Idempotent. */
   release(containerId: string): void;
   /** Removes the root filesystems of all other containers. */
