@@ -7,7 +7,6 @@ import { Fault } from '#errors/fault.ts';
 import { openImages } from '#image/images.ts';
 import { boundingSet } from '#linux/capabilities.ts';
 import { tryLockFile } from '#linux/file-lock.ts';
-import { hasAppArmor, hasSelinux, loadedAppArmorProfiles } from '#linux/lsm.ts';
 import { minOomScoreAdj } from '#linux/oom-score.ts';
 import { programPath } from '#linux/program.ts';
 import { notifyServiceManager } from '#linux/sd-notify.ts';
@@ -22,6 +21,7 @@ import { serveCri } from '#server/server.ts';
 import { openDatabase } from '#store/database.ts';
 import { serveStreams, type StreamingServer } from '#streaming/server.ts';
 import type { Config } from './config.ts';
+import { openConfinement } from './confinement.ts';
 import { openHandlers } from './handlers.ts';
 import { keepMemorySmall } from './memory-keeper.ts';
 import { openNetworks } from './networks.ts';
@@ -123,7 +123,7 @@ async function openParts(
       init: findProgram(config.runtime.init, programPath) ?? config.runtime.init,
       handlers: await openHandlers(config, log),
       cdiSpecDirs: config.runtime.cdi_spec_dirs,
-      limits: nodeLimits(config, log),
+      limits: await nodeLimits(config, log),
       blockioClasses: blockioClasses(config.runtime),
     }),
     closeRuntime,
@@ -149,16 +149,12 @@ function openStreaming(
   });
 }
 
-function nodeLimits({ runtime }: Config, log: Log): NodeLimits {
+async function nodeLimits({ runtime }: Config, log: Log): Promise<NodeLimits> {
   return {
     boundingSet: boundingSet(),
     minOomScoreAdj: minOomScoreAdj(),
     rlimits: allowRlimits(runtime, log),
-    confinement: {
-      hasAppArmor: hasAppArmor(),
-      hasSelinux: hasSelinux(),
-      loadedProfiles: loadedAppArmorProfiles,
-    },
+    confinement: await openConfinement(log),
   };
 }
 

@@ -8,6 +8,7 @@ import { openToRoot } from '#runtime/folder-access.ts';
 import { given } from '#runtime/given.ts';
 import { podHostname } from '#runtime/sandbox/files.ts';
 import type { Sandbox } from '#runtime/sandbox/sandbox.ts';
+import { confinementOf } from '#runtime/spec/confinement.ts';
 import { stringifyExact } from '#runtime/spec/exact-json.ts';
 import { seccompOf } from '#runtime/spec/seccomp-of.ts';
 import { buildSpec } from '#runtime/spec/spec.ts';
@@ -62,6 +63,7 @@ export async function makeBundle(
       mounts: [...hostMounts(config.mounts), ...volumes.mounts],
       namespaces: containerNamespaces(engine, sandbox, config),
       seccomp: seccompOf(config.security, engine.limits),
+      confinement: await confinementOf(config.security, engine.limits.confinement),
       rdt: rdtOf(engine, sandbox, container),
       limits: engine.limits,
     });

@@ -1,15 +1,15 @@
 import { Fault } from '#errors/fault.ts';
 import type { ContainerSecurity, SelinuxLabel } from '#runtime/container/container.ts';
+import { defaultAppArmorProfile } from './apparmor-default.ts';
 
 /** What the node's kernel can confine by. */
 export type NodeConfinement = {
   readonly hasAppArmor: boolean;
   readonly loadedProfiles: () => ReadonlySet<string>;
+  /** Loads the profile `gantry-default`; fails where nothing can, such as without apparmor_parser. */
+  readonly loadDefaultProfile: () => Promise<void>;
   readonly hasSelinux: boolean;
 };
-
-/** The profile that a container gets which asks for the runtime's own. */
-export const defaultAppArmorProfile = 'gantry-default';
 
 type Confinement = { readonly apparmorProfile?: string; readonly selinuxLabel?: string };
 
@@ -17,12 +17,11 @@ type Confinement = { readonly apparmorProfile?: string; readonly selinuxLabel?: 
  * The AppArmor profile and the SELinux label of a container's process. A profile that is asked for and
  * cannot be had is an error, for the container would run without; labels mean nothing without SELinux.
  */
-export function confinementOf(
+export async function confinementOf(
   { apparmor, selinux, privileged }: ContainerSecurity,
   node: NodeConfinement,
-): Confinement {
-  const profile = profileName(apparmor, privileged);
-  if (profile !== undefined) checkProfile(profile, node);
+): Promise<Confinement> {
+  const profile = await appArmorProfile({ apparmor, privileged }, node);
   return {
     ...(profile === undefined ? {} : { apparmorProfile: profile }),
     ...(selinux === undefined || !node.hasSelinux ? {} : { selinuxLabel: labelText(selinux) }),
@@ -30,15 +29,27 @@ export function confinementOf(
 }
 
 /** A privileged container goes without the default profile, not without one that it names. */
-function profileName(
-  profile: ContainerSecurity['apparmor'],
-  privileged: boolean,
-): string | undefined {
-  if (profile?.kind === 'localhost') return profile.ref;
-  return profile?.kind === 'runtime-default' && !privileged ? defaultAppArmorProfile : undefined;
+async function appArmorProfile(
+  { apparmor, privileged }: Pick<ContainerSecurity, 'apparmor' | 'privileged'>,
+  node: NodeConfinement,
+): Promise<string | undefined> {
+  if (apparmor?.kind === 'localhost') return required(apparmor.ref, node);
+  if (privileged || apparmor?.kind === 'unconfined') return undefined;
+  const isThere = await ensureDefaultProfile(node);
+  if (apparmor === undefined) return isThere ? defaultAppArmorProfile : undefined;
+  return required(defaultAppArmorProfile, node);
 }
 
-function checkProfile(profile: string, { hasAppArmor, loadedProfiles }: NodeConfinement): void {
+/** It was loaded when the daemon started; aa-remove-unknown(8) may have taken it away since. */
+async function ensureDefaultProfile(node: NodeConfinement): Promise<boolean> {
+  const isLoaded = () => node.loadedProfiles().has(defaultAppArmorProfile);
+  if (!node.hasAppArmor) return false;
+  // Why it cannot be loaded was logged at the start.
+  if (!isLoaded()) await node.loadDefaultProfile().catch(() => {});
+  return isLoaded();
+}
+
+function required(profile: string, { hasAppArmor, loadedProfiles }: NodeConfinement): string {
   const field = 'linux.security_context.apparmor';
   if (!hasAppArmor) {
     throw new Fault(
@@ -46,7 +57,7 @@ function checkProfile(profile: string, { hasAppArmor, loadedProfiles }: NodeConf
       `${field}: profile "${profile}" is asked for, and the node has no AppArmor`,
     );
   }
-  if (loadedProfiles().has(profile)) return;
+  if (loadedProfiles().has(profile)) return profile;
   throw new Fault(
     'failed-precondition',
     `${field}: profile "${profile}" is not loaded on the node (apparmor_parser loads it)`,

@@ -4,7 +4,7 @@ import type { ImageForContainer } from '#runtime/engine.ts';
 import type { Sandbox } from '#runtime/sandbox/sandbox.ts';
 import { ociCgroupsPath } from '#runtime/cgroup-path.ts';
 import { containerCapabilities } from './capabilities.ts';
-import { confinementOf, type NodeConfinement } from './confinement.ts';
+import type { confinementOf, NodeConfinement } from './confinement.ts';
 import { containerDevices } from './devices.ts';
 import { containerMounts, type PodFiles } from './mounts.ts';
 import { processOf } from './process.ts';
@@ -32,6 +32,7 @@ export type SpecInput = {
   readonly mounts: readonly SpecMount[];
   readonly namespaces: Linux['namespaces'];
   readonly seccomp: Linux['seccomp'];
+  readonly confinement: Awaited<ReturnType<typeof confinementOf>>;
   readonly rdt: Pick<Linux, 'intelRdt'>;
   readonly limits: NodeLimits;
 };
@@ -64,7 +65,8 @@ export function buildSpec(input: SpecInput): Spec {
   };
 }
 
-function buildProcess({ container, image, hostname, user, limits }: SpecInput): Process {
+function buildProcess(input: SpecInput): Process {
+  const { container, image, hostname, user, confinement, limits } = input;
   const { security, resources } = container.config;
   const capabilities = containerCapabilities(security, limits.boundingSet);
   // None is inheritable (CVE-2022-24769) or ambient: who is not root gets them by programs alone.
@@ -74,7 +76,7 @@ function buildProcess({ container, image, hostname, user, limits }: SpecInput): 
     capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
     noNewPrivileges: security.noNewPrivileges,
     rlimits: limits.rlimits,
-    ...confinementOf(security, limits.confinement),
+    ...confinement,
     ...(oomScoreAdj === undefined
       ? {}
       : { oomScoreAdj: Math.max(oomScoreAdj, limits.minOomScoreAdj) }),
