@@ -7,6 +7,7 @@ import { Fault } from '#errors/fault.ts';
 import { openImages } from '#image/images.ts';
 import { boundingSet } from '#linux/capabilities.ts';
 import { tryLockFile } from '#linux/file-lock.ts';
+import { hasAppArmor, hasSelinux, loadedAppArmorProfiles } from '#linux/lsm.ts';
 import { minOomScoreAdj } from '#linux/oom-score.ts';
 import { programPath } from '#linux/program.ts';
 import { notifyServiceManager } from '#linux/sd-notify.ts';
@@ -14,6 +15,7 @@ import { openSystemThread } from '#linux/system-thread.ts';
 import type { Log } from '#log/log.ts';
 import type { Engine } from '#runtime/engine.ts';
 import type { NodeLimits } from '#runtime/spec/spec.ts';
+import { attach } from '#runtime/container/attach.ts';
 import { exec } from '#runtime/container/exec.ts';
 import { closeRuntime, openRuntime } from '#runtime/runtime.ts';
 import { connectToPod } from '#runtime/sandbox/connect.ts';
@@ -21,7 +23,6 @@ import { serveCri } from '#server/server.ts';
 import { openDatabase } from '#store/database.ts';
 import { serveStreams, type StreamingServer } from '#streaming/server.ts';
 import type { Config } from './config.ts';
-import { openConfinement } from './confinement.ts';
 import { openHandlers } from './handlers.ts';
 import { keepMemorySmall } from './memory-keeper.ts';
 import { openNetworks } from './networks.ts';
@@ -123,7 +124,7 @@ async function openParts(
       init: findProgram(config.runtime.init, programPath) ?? config.runtime.init,
       handlers: await openHandlers(config, log),
       cdiSpecDirs: config.runtime.cdi_spec_dirs,
-      limits: await nodeLimits(config, log),
+      limits: nodeLimits(config, log),
       blockioClasses: blockioClasses(config.runtime),
     }),
     closeRuntime,
@@ -141,20 +142,23 @@ function openStreaming(
     targets: {
       exec: ({ containerId, command, hasTerminal }, streams, signal) =>
         exec(engine, containerId, { command, hasTerminal, streams, signal }),
-      attach: async () => {
-        throw new Fault('unimplemented', 'attach');
-      },
+      attach: ({ containerId }, streams, signal) =>
+        attach(engine, containerId, { streams, signal }),
       connect: (sandboxId, port) => connectToPod(engine, sandboxId, port),
     },
   });
 }
 
-async function nodeLimits({ runtime }: Config, log: Log): Promise<NodeLimits> {
+function nodeLimits({ runtime }: Config, log: Log): NodeLimits {
   return {
     boundingSet: boundingSet(),
     minOomScoreAdj: minOomScoreAdj(),
     rlimits: allowRlimits(runtime, log),
-    confinement: await openConfinement(log),
+    confinement: {
+      hasAppArmor: hasAppArmor(),
+      hasSelinux: hasSelinux(),
+      loadedProfiles: loadedAppArmorProfiles,
+    },
   };
 }
 

@@ -129,6 +129,20 @@ export const sendto = declare<[number, Buffer, number, number, Buffer, number]>(
 export const recv = declare<[number, Buffer, number, number]>(
   'long recv(int fd, _Out_ void *buffer, size_t length, int flags)',
 );
+export const connect = declare<[number, Buffer, number]>(
+  'int connect(int fd, const void *address, uint32_t length)',
+);
+export const shutdown = declare<[number, number]>('int shutdown(int fd, int how)');
+export const poll = declare<[Buffer, number, number]>(
+  'int poll(void *descriptors, unsigned long count, int timeout)',
+);
+/** For descriptors whose EAGAIN is an answer: Node makes an exception of it. */
+export const read = declare<[number, Buffer, number]>(
+  'long read(int fd, void *buffer, size_t length)',
+);
+export const write = declare<[number, Buffer, number]>(
+  'long write(int fd, const void *buffer, size_t length)',
+);
 export const madvise = declare<[bigint, bigint, number]>(
   'int madvise(uintptr_t address, size_t length, int advice)',
 );
@@ -200,7 +214,12 @@ export function errorName(errno: number): string {
   return errnoNames.get(errno) ?? `errno ${errno}`;
 }
 
-const errnoNames = new Map(Object.entries(koffi.os.errno).map(([name, number]) => [number, name]));
+// EWOULDBLOCK is another name of EAGAIN.
+const errnoNames = new Map(
+  Object.entries(koffi.os.errno)
+    .filter(([name]) => name !== 'EWOULDBLOCK')
+    .map(([name, number]) => [number, name]),
+);
 
 /** `result` unless it says failure; then an error with the call's name, subject and error number. */
 export function check(result: number, syscall: string, detail: string): number {

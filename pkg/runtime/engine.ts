@@ -6,6 +6,7 @@ import type { KeyedLock } from '#store/keyed-lock.ts';
 import type { SingleFlight } from '#store/single-flight.ts';
 import type { CgroupDriver } from './cgroup-path.ts';
 import type { BlockioClass, IoLimits } from './container/blockio.ts';
+import type { AttachPump } from './container/attach-pump.ts';
 import type { Container } from './container/container.ts';
 import type { ExitWatch } from './container/exit.ts';
 import type { ContainerId, SandboxId } from './id.ts';
@@ -108,6 +109,9 @@ export type Engine = {
   readonly creatingContainers: SingleFlight<string, ContainerId>;
   readonly exits: ExitWatch;
   readonly seccompFilters: SeccompFilters;
+  readonly attachPump: AttachPump;
+  /** Of the containers whose stdin ends with their first client, those that this daemon connected to. */
+  readonly attachedOnce: Set<ContainerId>;
   /** Containers that have got their stop signal. */
   readonly stopSignalled: Set<ContainerId>;
 };

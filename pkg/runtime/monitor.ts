@@ -1,9 +1,18 @@
-import { closeSync, constants, existsSync, openSync, readFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Fault } from '#errors/fault.ts';
 import { openOutputPipe, startChild } from '#linux/child.ts';
+import { unreadBytes } from '#linux/descriptor-io.ts';
 import { identifyProcess, signalProcess } from '#linux/process.ts';
 import { programPath } from '#linux/program.ts';
 import type { CgroupDriver } from './cgroup-path.ts';
@@ -24,7 +33,7 @@ export type Monitored = {
 };
 
 const createTimeoutMs = 120_000;
-const reopenTimeoutMs = 10_000;
+const answerTimeoutMs = 10_000;
 const SIGKILL = 9;
 
 /**
@@ -68,22 +77,66 @@ function openLog(path: string): Disposable & { readonly fd: number } {
   return { fd, [Symbol.dispose]: () => closeSync(fd) };
 }
 
-/** Has the monitor open the container's log file anew, and returns when it has. */
-export async function reopenLog(folder: string, logPath: string): Promise<void> {
-  // conmon's control fifo takes lines of three numbers; 2 is for the log. It is read without end, so
-  // that an open without a reader means that the monitor is gone.
-  const fd = openSync(join(folder, 'ctl'), constants.O_WRONLY | constants.O_NONBLOCK);
-  try {
-    writeSync(fd, '2 0 0\n');
-  } finally {
-    closeSync(fd);
+/**
+ * Has the monitor open the container's log file anew, and returns when it has. A log that is still in
+ * its place is left as it is, since conmon would put an empty one there.
+ */
+export async function reopenLog(
+  { folder, monitorPidFile }: ReturnType<Layout['container']>,
+  logPath: string,
+): Promise<void> {
+  const pid = Number(readFileSync(monitorPidFile, 'utf8'));
+  if (hasOpen(pid, logPath)) return;
+  if ((statSync(logPath, { throwIfNoEntry: false })?.size ?? 0) > 0) {
+    throw new Fault('already-exists', `"${logPath}" is not the container's, and not empty`);
   }
-  const deadline = performance.now() + reopenTimeoutMs;
-  while (!existsSync(logPath)) {
+  // Lines of three numbers; 2 is for the log.
+  await tell(join(folder, 'ctl'), '2 0 0');
+  const deadline = performance.now() + answerTimeoutMs;
+  while (!hasOpen(pid, logPath)) {
     if (performance.now() > deadline) {
       throw new Fault('deadline-exceeded', `the monitor has not made "${logPath}" anew`);
     }
     await delay(1);
+  }
+}
+
+function hasOpen(pid: number, path: string): boolean {
+  const file = statSync(path, { throwIfNoEntry: false });
+  if (file === undefined) return false;
+  return readdirSync(`/proc/${pid}/fd`).some((fd) => {
+    const open = statSync(`/proc/${pid}/fd/${fd}`, { throwIfNoEntry: false });
+    return open?.ino === file.ino && open.dev === file.dev;
+  });
+}
+
+/** Has the monitor change the size of the container's terminal. */
+export function resizeTerminal(
+  folder: string,
+  { columns, rows }: { readonly columns: number; readonly rows: number },
+): Promise<void> {
+  // Not by way of `ctl`, from which conmon copies sizes to this fifo: when it finds two there, one is lost.
+  return tell(join(folder, 'winsz'), `${rows} ${columns}`);
+}
+
+/**
+ * Writes a line to one of conmon's fifos and returns when it has been read. Two callers at a time must
+ * not have the same fifo: of two lines that conmon reads at once, it takes the first one twice.
+ */
+async function tell(fifo: string, line: string): Promise<void> {
+  // conmon reads it without end, so that an open without a reader means that conmon is gone.
+  const fd = openSync(fifo, constants.O_WRONLY | constants.O_NONBLOCK);
+  try {
+    writeSync(fd, `${line}\n`);
+    const deadline = performance.now() + answerTimeoutMs;
+    while (unreadBytes(fd) > 0) {
+      if (performance.now() > deadline) {
+        throw new Fault('deadline-exceeded', `the monitor does not read "${fifo}"`);
+      }
+      await delay(1);
+    }
+  } finally {
+    closeSync(fd);
   }
 }
 

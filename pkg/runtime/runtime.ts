@@ -3,6 +3,7 @@ import type { Database } from '#store/database.ts';
 import { KeyedLock } from '#store/keyed-lock.ts';
 import { RecordTable } from '#store/record-table.ts';
 import { SingleFlight } from '#store/single-flight.ts';
+import { AttachPump } from './container/attach-pump.ts';
 import type { Container } from './container/container.ts';
 import { containerKey } from './container/container.ts';
 import { ExitWatch } from './container/exit.ts';
@@ -60,6 +61,8 @@ export async function openRuntime(options: RuntimeOptions): Promise<Engine> {
     creatingContainers: new SingleFlight(),
     exits: new ExitWatch(),
     seccompFilters: new SeccompFilters(),
+    attachPump: new AttachPump(),
+    attachedOnce: new Set(),
     stopSignalled: new Set(),
     nextExecName: () => `exec-${process.pid}-${(execs += 1)}`,
   };
@@ -69,7 +72,8 @@ export async function openRuntime(options: RuntimeOptions): Promise<Engine> {
   return engine;
 }
 
-/** Stops watching. Containers and their monitors go on. */
-export function closeRuntime(engine: Engine): void {
+/** Stops watching, and detaches clients. Containers and their monitors go on. */
+export async function closeRuntime(engine: Engine): Promise<void> {
   engine.exits.close();
+  await engine.attachPump.close();
 }

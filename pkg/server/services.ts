@@ -5,6 +5,7 @@ import { imageStatus } from './image-service/image-status.ts';
 import { listImages } from './image-service/list-images.ts';
 import { pullImage } from './image-service/pull-image.ts';
 import { removeImage } from './image-service/remove-image.ts';
+import { attach } from './runtime-service/attach.ts';
 import { containerStatus } from './runtime-service/container-status.ts';
 import { createContainer } from './runtime-service/create-container.ts';
 import { exec } from './runtime-service/exec.ts';
@@ -60,6 +61,7 @@ export const runtimeService: Implementations<RuntimeService> = {
   ReopenContainerLog: reopenContainerLog,
   ExecSync: execSync,
   Exec: exec,
+  Attach: attach,
   PortForward: portForward,
   // kubelet tells the node's pod CIDR; the built-in network's is in the configuration.
   UpdateRuntimeConfig: () => ({}),

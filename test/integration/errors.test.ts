@@ -13,6 +13,7 @@ describe('unknown ids', () => {
     StartContainer: async (cri) => cri.startContainer({ containerId: unknown }),
     ExecSync: async (cri) => cri.execSync({ containerId: unknown, cmd: ['true'] }),
     Exec: async (cri) => cri.exec({ containerId: unknown, cmd: ['true'], stdout: true }),
+    Attach: async (cri) => cri.attach({ containerId: unknown, stdout: true }),
     PortForward: async (cri) => cri.portForward({ podSandboxId: unknown, port: [80] }),
     ReopenContainerLog: async (cri) => cri.reopenContainerLog({ containerId: unknown }),
     UpdateContainerResources: async (cri) =>
@@ -117,7 +118,6 @@ describe('bad input', () => {
 describe('what is not there', () => {
   const containerId = unknown;
   const missing: Record<string, (cri: Cri) => Promise<unknown>> = {
-    Attach: async (cri) => cri.attach({ containerId }),
     ContainerStats: async (cri) => cri.containerStats({ containerId }),
     ListContainerStats: async (cri) => cri.listContainerStats({}),
     StreamContainerStats: async (cri) => cri.streamContainerStats({}).toArray(),

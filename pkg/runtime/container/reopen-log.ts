@@ -9,8 +9,9 @@ export async function reopenContainerLog(engine: Engine, idOrPrefix: string): Pr
   if (state.kind !== 'running')
     throw new Fault('failed-precondition', `${act}: it is ${state.kind}`);
   if (logPath === '') return;
+  using _held = await engine.locks.hold(`log of ${id}`);
   try {
-    await reopenLog(engine.layout.container(id).folder, logPath);
+    await reopenLog(engine.layout.container(id), logPath);
   } catch (cause) {
     throw new Fault(faultCode(cause), act, { cause });
   }
