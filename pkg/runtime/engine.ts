@@ -1,3 +1,4 @@
+import type { StatsReader } from 'cgroupfs-ts';
 import { Fault } from '#errors/fault.ts';
 import type { Log } from '#log/log.ts';
 import type { Mount } from '#linux/mount.ts';
@@ -9,6 +10,7 @@ import type { BlockioClass, IoLimits } from './container/blockio.ts';
 import type { AttachPump } from './container/attach-pump.ts';
 import type { Container } from './container/container.ts';
 import type { ExitWatch } from './container/exit.ts';
+import type { EventLog } from './events/event-log.ts';
 import type { ContainerId, SandboxId } from './id.ts';
 import type { Layout } from './layout.ts';
 import type { OciRuntime } from './oci-runtime.ts';
@@ -16,6 +18,7 @@ import type { Registry } from './registry.ts';
 import type { SeccompFilters } from './seccomp-filters.ts';
 import type { NodeLimits } from './spec/spec.ts';
 import type { Sandbox, SandboxConfig, SandboxNetwork } from './sandbox/sandbox.ts';
+import type { StatsReaders } from './stats/stats-readers.ts';
 
 /** What the runtime needs of an image to make a container of it. */
 export type ImageForContainer = {
@@ -67,6 +70,10 @@ export type Cgroups = {
   /** Ends every process in the cgroup and below, whatever it waits for, or throws saying which stays. */
   kill(path: string): Promise<void>;
   processes(path: string): Promise<readonly number[]>;
+  /** At once, and in no order. */
+  processesNow(path: string): readonly number[];
+  /** For repeated reading, from files that stay open until the reader is disposed of. */
+  openStats(path: string): StatsReader;
   /** How many of the cgroup's processes the kernel has killed for want of memory. */
   oomKills(path: string): Promise<number>;
   /** Removes the cgroup and those below. Succeeds when there is none. */
@@ -103,6 +110,8 @@ export type Engine = {
   readonly nextExecName: () => string;
   readonly sandboxes: Registry<Sandbox>;
   readonly containers: Registry<Container>;
+  readonly events: EventLog;
+  readonly stats: StatsReaders;
   /** One change at a time to each sandbox and each container. Never nested, but sandbox before container. */
   readonly locks: KeyedLock<string>;
   readonly runningSandboxes: SingleFlight<string, SandboxId>;

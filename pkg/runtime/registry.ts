@@ -3,6 +3,11 @@ import type { BrokenRecord, RecordTable } from '#store/record-table.ts';
 
 type Kind = 'sandbox' | 'container';
 
+/** Is told of a change: what was there before it, and after it. One of them is. */
+export type Watcher<Item> = (
+  ...change: [before: Item | undefined, after: Item] | [before: Item, after: undefined]
+) => void;
+
 /**
  * All objects of one kind, in memory and in the database alike: a change is committed before it can
  * be seen. Reading takes no lock, so that status calls never wait for a slow operation.
@@ -13,6 +18,7 @@ export class Registry<Item extends { readonly id: string }> {
   readonly #keyOf: (item: Item) => string;
   readonly #items = new Map<string, Item>();
   readonly #idsByKey = new Map<string, string>();
+  #watcher: Watcher<Item> = () => {};
 
   constructor(kind: Kind, table: RecordTable<Item>, keyOf: (item: Item) => string) {
     this.#kind = kind;
@@ -27,18 +33,27 @@ export class Registry<Item extends { readonly id: string }> {
     return broken;
   }
 
+  /** Has the watcher told of each change from now on, when it is committed. There is one. */
+  watch(watcher: Watcher<Item>): void {
+    this.#watcher = watcher;
+  }
+
   put(item: Item): void {
+    const before = this.#items.get(item.id);
     this.#table.put(item);
     this.#remember(item);
+    this.#watcher(before, item);
   }
 
   /** Forgets the item and frees its key. */
   delete(item: Item): void {
+    const before = this.#items.get(item.id);
     this.#table.delete(item.id);
     this.#items.delete(item.id);
     if (this.#idsByKey.get(this.#keyOf(item)) === item.id) {
       this.#idsByKey.delete(this.#keyOf(item));
     }
+    if (before !== undefined) this.#watcher(before, undefined);
   }
 
   all(): readonly Item[] {

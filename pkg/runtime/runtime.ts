@@ -8,11 +8,14 @@ import type { Container } from './container/container.ts';
 import { containerKey } from './container/container.ts';
 import { ExitWatch } from './container/exit.ts';
 import type { Engine } from './engine.ts';
+import { EventLog } from './events/event-log.ts';
+import { watchRecords } from './events/watch-records.ts';
 import { createLayout } from './layout.ts';
 import { recover } from './recovery.ts';
 import { Registry } from './registry.ts';
 import { SeccompFilters } from './seccomp-filters.ts';
 import { type Sandbox, sandboxKey } from './sandbox/sandbox.ts';
+import { StatsReaders } from './stats/stats-readers.ts';
 
 /** What the runtime needs from its surroundings. */
 export type RuntimeOptions = Pick<
@@ -60,6 +63,8 @@ export async function openRuntime(options: RuntimeOptions): Promise<Engine> {
     runningSandboxes: new SingleFlight(),
     creatingContainers: new SingleFlight(),
     exits: new ExitWatch(),
+    events: new EventLog(),
+    stats: new StatsReaders(options.cgroups),
     seccompFilters: new SeccompFilters(),
     attachPump: new AttachPump(),
     attachedOnce: new Set(),
@@ -67,6 +72,8 @@ export async function openRuntime(options: RuntimeOptions): Promise<Engine> {
     nextExecName: () => `exec-${process.pid}-${(execs += 1)}`,
   };
   for (const { path, mode } of engine.layout.folders) mkdirSync(path, { recursive: true, mode });
+  watchRecords(engine);
+  engine.stats.open(engine.events);
   engine.exits.open(engine);
   await recover(engine);
   return engine;
@@ -75,5 +82,6 @@ export async function openRuntime(options: RuntimeOptions): Promise<Engine> {
 /** Stops watching, and detaches clients. Containers and their monitors go on. */
 export async function closeRuntime(engine: Engine): Promise<void> {
   engine.exits.close();
+  engine.stats.close();
   await engine.attachPump.close();
 }

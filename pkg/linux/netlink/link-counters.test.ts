@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,38 +10,27 @@ import { openSystemThread, type SystemThread } from '#linux/system-thread.ts';
 
 let thread: SystemThread;
 let folder: string;
-let bridge: string;
+let hostEnd: string;
 
 beforeEach(() => {
   thread = openSystemThread();
   folder = mkdtempSync(join(tmpdir(), 'gantry-netlink-'));
-  bridge = `gt${randomBytes(4).toString('hex')}`;
+  hostEnd = `gt${randomBytes(4).toString('hex')}`;
 });
 
 afterEach(async () => {
   unmountUnder(folder);
   rmSync(folder, { recursive: true });
-  await thread.run('deleteLinks', [`${bridge}p`, bridge]);
+  await thread.run('deleteLinks', [hostEnd]);
   await thread.close();
 });
 
 it('listLinkCounters counts what pods sent and received, each as the pod has it', async () => {
-  const mac = '02:47:c6:12:65:01';
-  const made = { name: bridge, mac, mtu: 1400, address: '198.18.101.1', prefixLength: 24 };
-  const { index } = await thread.run('ensureBridge', made);
   const netnsPath = join(folder, 'net');
   await createNamespaces(thread, { net: netnsPath });
-  await thread.run('connectPod', {
-    bridgeIndex: index,
-    netnsPath,
-    hostInterface: `${bridge}p`,
-    interfaceName: 'eth0',
-    mac: '02:47:c6:12:65:02',
-    mtu: 1400,
-    address: '198.18.101.2',
-    prefixLength: 24,
-    gateway: '198.18.101.1',
-  });
+  const peer = ['type', 'veth', 'peer', 'name', 'eth0', 'netns', netnsPath];
+  execFileSync('ip', ['link', 'add', hostEnd, 'up', ...peer]);
+  execFileSync('nsenter', [`--net=${netnsPath}`, 'ip', 'link', 'set', 'eth0', 'up']);
   // The kernel announces the pod's addresses by itself.
   await expect
     .poll(async () => (await thread.run('listLinkCounters', [netnsPath]))[0]?.[0]?.sent.packets)

@@ -1,0 +1,30 @@
+import type { LinkCounters } from '#linux/netlink/link-counters.ts';
+import type { Engine } from '#runtime/engine.ts';
+import type { Sandbox } from '#runtime/sandbox/sandbox.ts';
+
+/** So many pods take the system thread some milliseconds; then those who make pods have their turn. */
+const podsAtOnce = 50;
+
+/**
+ * The counters of the interfaces in pods, by the pods' ids, whoever connected them to which network.
+ * Pods on the node's network are left out, and pods that are going.
+ */
+export async function readPodTraffic(
+  { thread, layout }: Pick<Engine, 'thread' | 'layout'>,
+  sandboxes: readonly Sandbox[],
+): Promise<ReadonlyMap<string, readonly LinkCounters[]>> {
+  const pods = sandboxes
+    .filter(({ state, config }) => state === 'ready' && config.namespaces.network === 'pod')
+    .map(({ id }) => ({ id, path: layout.sandbox(id).namespace('net') }));
+  const traffic = new Map<string, readonly LinkCounters[]>();
+  for (let from = 0; from < pods.length; from += podsAtOnce) {
+    const some = pods.slice(from, from + podsAtOnce);
+    const paths = some.map(({ path }) => path);
+    const links = await thread.run('listLinkCounters', paths);
+    for (const [index, { id }] of some.entries()) {
+      const counters = links[index];
+      if (counters !== undefined) traffic.set(id, counters);
+    }
+  }
+  return traffic;
+}
