@@ -9,6 +9,7 @@ import { networkChoices } from '#network/networks.ts';
 import { podCgroup } from '#runtime/cgroup-path.ts';
 import { cniSchema } from './config-cni.ts';
 import { type RuntimeConfig, runtimeSchema, usesSystemd } from './config-runtime.ts';
+import { streamingSchema } from './config-streaming.ts';
 
 const absolute = v.pipe(v.string(), v.check(isAbsolute, 'must be an absolute path'));
 const program = v.pipe(v.string(), v.nonEmpty('must name a program'));
@@ -65,21 +66,7 @@ const configSchema = v.strictObject({
     }),
     {},
   ),
-  streaming: v.optional(
-    v.strictObject({
-      listen: v.optional(
-        v.pipe(
-          v.string(),
-          v.regex(
-            /^([\d.]+|\[[\da-f:]+\]):\d{1,5}$/i,
-            'must be an address and a port, such as 127.0.0.1:0',
-          ),
-        ),
-        '127.0.0.1:0',
-      ),
-    }),
-    {},
-  ),
+  streaming: v.optional(streamingSchema, {}),
   runtime: v.optional(runtimeSchema, {}),
 });
 

@@ -8,7 +8,7 @@ import type {
   Targets,
   WantedStreams,
 } from './sessions.ts';
-import { readSizes } from './terminal-sizes.ts';
+import { followSizes } from './terminal-sizes.ts';
 
 /** A process that a client is to talk to: one that is run for it, or one that runs already. */
 export type Command = {
@@ -50,18 +50,22 @@ export type Conversation = {
   readonly signal: AbortSignal;
 };
 
-/** Runs a command on its channels, and resolves when all that it said has been sent, and how it ended. */
+/**
+ * Runs a command on its channels, and resolves when all that it said has been sent, and how it ended.
+ * Rejects when it went wrong and there is no client any more to be told.
+ */
 export async function converse(
   { error, stdin, stdout, stderr, resize }: Channels,
   { run, version, signal }: Conversation,
 ): Promise<void> {
-  const onResize: ProcessStreams['onResize'] = (listener) => resize && readSizes(resize, listener);
+  const onResize = resize === undefined ? () => {} : followSizes(resize);
   const outcome = await outcomeOf(run({ stdin, stdout, stderr, onResize }, signal));
   for (const stream of [stdout, stderr]) stream?.end();
   error.end(statusText(outcome, version));
   const written = [error, stdout, stderr].filter((stream) => stream !== undefined).map(isWritten);
   await Promise.allSettled(written);
-  if (outcome.kind === 'failed') throw outcome.cause;
+  // Else it has been told.
+  if (outcome.kind === 'failed' && signal.aborted) throw outcome.cause;
 }
 
 async function outcomeOf(running: Promise<number>): Promise<Outcome> {

@@ -1,14 +1,13 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { Fault } from '#errors/fault.ts';
+import { Fault, faultCode } from '#errors/fault.ts';
 import type { Log } from '#log/log.ts';
-import { commandOf } from './command.ts';
+import { type ListenOptions, listen } from './listener.ts';
+import { serveSession } from './session.ts';
 import type { StreamRequest, Targets } from './sessions.ts';
-import { serveSpdyCommand, spdyCommandProtocols } from './spdy-command.ts';
-import { portForwardProtocols, serveSpdyPortForward } from './spdy-port-forward.ts';
 import { Tokens } from './tokens.ts';
-import { agreeOnSpdy, refuse, type Upgrade } from './upgrade.ts';
+import { refuse, type Upgrade } from './upgrade.ts';
 
 export type StreamingServer = {
   /** A URL at which one client can do within a minute what is asked for here. */
@@ -17,42 +16,47 @@ export type StreamingServer = {
   close(): Promise<void>;
 };
 
-export type StreamingOptions = {
+export type StreamingOptions = ListenOptions & {
   readonly log: Log;
   readonly targets: Targets;
-  /** `127.0.0.1:0`: an address and a port, of which 0 is any. */
-  readonly listen: string;
+  /** A session in which nothing moves for so long has been forgotten. */
+  readonly idleTimeoutMs: number;
 };
 
 const maxSessions = 1_000;
-/** A session in which nothing moves for so long has been forgotten. */
-const idleTimeoutMs = 4 * 60 * 60 * 1000;
+const keepAliveDelayMs = 30_000;
 
-/** Serves the sessions of Exec and PortForward, to those who have a token. */
+/** Serves the sessions of Exec, Attach and PortForward, to those who have a token. */
 export async function serveStreams(options: StreamingOptions): Promise<StreamingServer> {
+  const { log, targets, idleTimeoutMs } = options;
   const tokens = new Tokens<StreamRequest>();
   const sessions = new Map<Duplex, Promise<void>>();
-  const server = createServer((request, response) => {
+  const listener = await listen(options);
+  const { server } = listener;
+  server.on('request', (request, response) => {
     const isKnown = tokens.take(tokenOf(request)) !== undefined;
     response.writeHead(isKnown ? 400 : 404).end(isKnown ? 'an upgrade is needed\n' : 'not found\n');
   });
-  server.on('upgrade', (request, socket, head) => {
-    socket.on('error', () => {});
-    const granted = tokens.take(tokenOf(request));
-    if (granted === undefined) refuse(socket, 404, 'not found');
-    else if (sessions.size >= maxSessions) refuse(socket, 503, 'too many sessions');
-    else begin(granted, { request, socket }, head);
-  });
-  const begin = (granted: StreamRequest, upgrade: Upgrade, head: Buffer): void => {
-    const { socket } = upgrade;
+  server.on('upgrade', (upgraded, socket, head) => {
     prepareSocket(socket, head);
-    const session = serveSession(options, granted, upgrade);
+    const request = tokens.take(tokenOf(upgraded));
+    if (request === undefined) refuse(socket, 404, 'not found');
+    else if (sessions.size >= maxSessions) refuse(socket, 503, 'too many sessions');
+    else begin(request, { request: upgraded, socket });
+  });
+  const begin = (request: StreamRequest, upgrade: Upgrade): void => {
+    const { socket } = upgrade;
+    const onAgreed = (): void => endWhenIdle(socket, idleTimeoutMs);
+    const session = serveSession({ request, targets, onAgreed }, upgrade)
+      .catch((error: unknown) => report(log, request, error))
+      .finally(() => {
+        sessions.delete(socket);
+        if (!socket.writableEnded) socket.destroy();
+      });
     sessions.set(socket, session);
-    void session.finally(() => sessions.delete(socket));
   };
-  const base = await listen(server, options.listen);
   return {
-    urlFor: (request) => `${base}/${request.kind}/${tokens.issue(request)}`,
+    urlFor: (request) => `${listener.url()}/${request.kind}/${tokens.issue(request)}`,
     close: async () => {
       server.close();
       server.closeAllConnections();
@@ -67,56 +71,21 @@ function tokenOf({ url = '' }: IncomingMessage): string {
 }
 
 function prepareSocket(socket: Duplex, head: Buffer): void {
+  socket.on('error', () => {});
   if (head.length > 0) socket.unshift(head);
   if (!(socket instanceof Socket)) return;
   socket.setNoDelay(true);
-  socket.setKeepAlive(true, 30_000);
-  socket.setTimeout(idleTimeoutMs, () => socket.destroy());
+  socket.setKeepAlive(true, keepAliveDelayMs);
 }
 
-/** From the handshake to the client's end. Nobody waits for what goes wrong, so it is logged. */
-async function serveSession(
-  { log, targets }: StreamingOptions,
-  granted: StreamRequest,
-  upgrade: Upgrade,
-): Promise<void> {
-  try {
-    await speakSpdy(targets, granted, upgrade);
-  } catch (error) {
-    log.debug({ error, kind: granted.kind }, 'a streaming session failed');
-  } finally {
-    if (!upgrade.socket.writableEnded) upgrade.socket.destroy();
-  }
+function endWhenIdle(socket: Duplex, timeoutMs: number): void {
+  if (!(socket instanceof Socket)) return;
+  const why = `wait for a session to go on: nothing moved for ${timeoutMs / 1000} s`;
+  socket.setTimeout(timeoutMs, () => socket.destroy(new Fault('deadline-exceeded', why)));
 }
 
-async function speakSpdy(
-  targets: Targets,
-  granted: StreamRequest,
-  upgrade: Upgrade,
-): Promise<void> {
-  const { request, socket } = upgrade;
-  if (request.headers.upgrade?.toLowerCase() !== 'spdy/3.1') {
-    return refuse(socket, 400, 'the protocol must be SPDY/3.1');
-  }
-  const known = granted.kind === 'portforward' ? portForwardProtocols : spdyCommandProtocols;
-  const protocol = agreeOnSpdy(upgrade, known);
-  if (protocol === undefined) return;
-  if (granted.kind === 'portforward') {
-    return serveSpdyPortForward(socket, { request: granted, connect: targets.connect });
-  }
-  return serveSpdyCommand(socket, { ...commandOf(targets, granted), protocol });
-}
-
-async function listen(server: Server, address: string): Promise<string> {
-  const [, host = '', port] = /^\[?(.*?)\]?:(\d+)$/.exec(address) ?? [];
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', reject).listen(Number(port), host, resolve);
-  try {
-    await promise;
-  } catch (cause) {
-    throw new Fault('failed-precondition', `listen at "${address}" for streams`, { cause });
-  }
-  const bound = server.address();
-  if (bound === null || typeof bound === 'string') throw new TypeError('not a TCP address');
-  return `http://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`;
+/** Nobody waits for what goes wrong. That clients go is nothing wrong. */
+function report(log: Log, { kind }: StreamRequest, error: unknown): void {
+  const level = faultCode(error) === 'cancelled' ? 'debug' : 'warn';
+  log[level]({ kind, error }, 'a streaming session was ended');
 }

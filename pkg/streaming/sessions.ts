@@ -22,7 +22,12 @@ export type AttachRequest = WantedStreams & {
   readonly containerId: string;
 };
 
-export type PortForwardRequest = { readonly kind: 'portforward'; readonly sandboxId: string };
+export type PortForwardRequest = {
+  readonly kind: 'portforward';
+  readonly sandboxId: string;
+  /** For clients that name none themselves. */
+  readonly ports: readonly number[];
+};
 
 /** In characters. */
 export type TerminalSize = { readonly columns: number; readonly rows: number };

@@ -8,6 +8,7 @@ import {
   converse,
 } from './command.ts';
 import { SpdyConnection, type SpdyStream } from './spdy/connection.ts';
+import { whileServed } from './while-served.ts';
 
 /** The protocols that this speaks, the best one first. Of the version it is that matters. */
 export const spdyCommandProtocols = [
@@ -26,16 +27,16 @@ export async function serveSpdyCommand(
   { wanted, run, protocol }: Command & { readonly protocol: string },
 ): Promise<void> {
   const version = Number(/^v(\d)/.exec(protocol)?.[1] ?? 1);
-  const gone = new AbortController();
   const streams = expectStreams(channelNames(wanted, version));
   const connection = new SpdyConnection(socket, { maxStreams: 8, onStream: streams.add });
-  const served = connection.run().finally(() => gone.abort());
-  const executed = streams.complete
-    .then((channels) => converse(channels, { run, version, signal: gone.signal }))
-    .finally(() => connection.close());
-  gone.signal.addEventListener('abort', () => streams.giveUp('its client has gone'));
-  const results = await Promise.allSettled([served, executed]);
-  for (const result of results) if (result.status === 'rejected') throw result.reason;
+  await whileServed(connection.run(), async (signal) => {
+    signal.addEventListener('abort', () => streams.giveUp('its client has gone'));
+    try {
+      await converse(await streams.complete, { run, version, signal });
+    } finally {
+      connection.close();
+    }
+  });
 }
 
 /** Gathers one stream of each name. Others are reset. */

@@ -2,17 +2,17 @@ import { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { expect, it } from 'vitest';
 import type { TerminalSize } from './sessions.ts';
-import { readSizes } from './terminal-sizes.ts';
+import { followSizes } from './terminal-sizes.ts';
 
 async function sizesIn(...chunks: readonly string[]): Promise<TerminalSize[]> {
   const source = Readable.from(chunks.map((chunk) => Buffer.from(chunk)));
   const sizes: TerminalSize[] = [];
-  readSizes(source, (size) => sizes.push(size));
+  followSizes(source)((size) => sizes.push(size));
   await finished(source);
   return sizes;
 }
 
-it('reads a size from each line, however they are cut', async () => {
+it('reads one size after the other, however they are cut', async () => {
   expect(
     await sizesIn('{"Width":80,"Height":24}\n{"Wid', 'th":1,"Height":2}\n', '{"Width":9'),
   ).toEqual([
@@ -26,6 +26,6 @@ it('ignores what is no size', async () => {
   expect(await sizesIn(`${lines.join('\n')}\n`)).toEqual([]);
 });
 
-it('gives up on a line without an end', async () => {
+it('gives up on a text without an end', async () => {
   await expect(sizesIn('x'.repeat(2000), 'y')).rejects.toThrow('close');
 });

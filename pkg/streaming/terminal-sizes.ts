@@ -1,18 +1,33 @@
 import type { Readable } from 'node:stream';
 import type { TerminalSize } from './sessions.ts';
 
-/** A line has some 30 characters. */
-const maxLineLength = 1024;
+/** A size takes some 30 characters. */
+const maxUnreadLength = 1024;
 
-/** Calls back for each `{"Width":80,"Height":24}` line that is a size; ends a source of other things. */
-export function readSizes(source: Readable, listener: (size: TerminalSize) => void): void {
+type Listener = (size: TerminalSize) => void;
+
+/**
+ * Reads `{"Width":80,"Height":24}` objects from a source, with or without something between them, and
+ * ends a source of other things. Listeners hear of the latest size, and of all that follow.
+ */
+export function followSizes(source: Readable): (listener: Listener) => void {
+  const listeners: Listener[] = [];
+  let latest: TerminalSize | undefined;
   let rest = '';
   source.on('data', (chunk: Buffer) => {
-    const lines = (rest + chunk.toString('latin1')).split('\n');
-    rest = lines.pop() ?? '';
-    if (rest.length > maxLineLength) source.destroy();
-    for (const size of lines.map(parseSize)) if (size !== undefined) listener(size);
+    const texts = (rest + chunk.toString('latin1')).split('}');
+    rest = texts.pop() ?? '';
+    if (rest.length > maxUnreadLength) source.destroy();
+    for (const size of texts.map(parseSize)) {
+      if (size === undefined) continue;
+      latest = size;
+      for (const listener of listeners) listener(size);
+    }
   });
+  return (listener) => {
+    listeners.push(listener);
+    if (latest !== undefined) listener(latest);
+  };
 }
 
 /** The size in a message; none when it is not one, or when it has no area. */

@@ -26,7 +26,10 @@ export function agreeOnSpdy({ request, socket }: Upgrade, known: readonly string
   return chosen;
 }
 
-/** Answers with an error and closes the connection. */
+/** How long a client may take to read why it is refused. */
+const lingerMs = 5_000;
+
+/** Answers with an error and closes the connection. What the client still sends is read and dropped. */
 export function refuse(
   socket: Duplex,
   status: number,
@@ -36,6 +39,8 @@ export function refuse(
   const length = `${Buffer.byteLength(body)}`;
   const plain = { 'Content-Type': 'text/plain', 'Content-Length': length, Connection: 'close' };
   socket.end(head(status, { ...plain, ...headers }) + body);
+  const timer = setTimeout(() => socket.destroy(), lingerMs);
+  socket.resume().once('close', () => clearTimeout(timer));
 }
 
 function head(status: number, headers: Readonly<Record<string, string>>): string {
