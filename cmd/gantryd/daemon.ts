@@ -7,26 +7,23 @@ import { Fault } from '#errors/fault.ts';
 import { openImages } from '#image/images.ts';
 import { boundingSet } from '#linux/capabilities.ts';
 import { tryLockFile } from '#linux/file-lock.ts';
+import { hasAppArmor, hasSelinux, loadedAppArmorProfiles } from '#linux/lsm.ts';
 import { minOomScoreAdj } from '#linux/oom-score.ts';
 import { programPath } from '#linux/program.ts';
 import { notifyServiceManager } from '#linux/sd-notify.ts';
 import { openSystemThread } from '#linux/system-thread.ts';
 import type { Log } from '#log/log.ts';
-import type { Engine } from '#runtime/engine.ts';
 import type { NodeLimits } from '#runtime/spec/spec.ts';
 import { attach } from '#runtime/container/attach.ts';
-import { exec } from '#runtime/container/exec.ts';
 import { closeRuntime, openRuntime } from '#runtime/runtime.ts';
-import { connectToPod } from '#runtime/sandbox/connect.ts';
 import { serveCri } from '#server/server.ts';
 import { openDatabase } from '#store/database.ts';
-import { serveStreams, type StreamingServer } from '#streaming/server.ts';
 import type { Config } from './config.ts';
-import { openConfinement } from './confinement.ts';
 import { openHandlers } from './handlers.ts';
 import { keepMemorySmall } from './memory-keeper.ts';
 import { openNetworks } from './networks.ts';
 import { findProgram, requireProgram } from './programs.ts';
+import { openStreaming } from './streaming.ts';
 import { allowRlimits, blockioClasses } from './resources.ts';
 import { openTracing } from './tracing.ts';
 
@@ -57,7 +54,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const parts = await openParts(options, opened);
   const admin = await serveAdmin({ log, tracer, version, config, ...parts }, config.admin_listen);
   opened.defer(() => admin.close(stopGraceMs));
-  const streaming = await openStreaming(parts.engine, { log, listen: config.streaming.listen });
+  const streaming = await openStreaming(parts.engine, { config, log });
   opened.defer(() => streaming.close());
   const server = await serveCri(
     { log, tracer, version, config, streaming, ...parts },
@@ -124,7 +121,7 @@ async function openParts(
       init: findProgram(config.runtime.init, programPath) ?? config.runtime.init,
       handlers: await openHandlers(config, log),
       cdiSpecDirs: config.runtime.cdi_spec_dirs,
-      limits: await nodeLimits(config, log),
+      limits: nodeLimits(config, log),
       blockioClasses: blockioClasses(config.runtime),
     }),
     closeRuntime,
@@ -132,29 +129,16 @@ async function openParts(
   return { images, network, engine };
 }
 
-/** Sessions lead to the runtime, which knows nothing of them. */
-function openStreaming(
-  engine: Engine,
-  options: { readonly log: Log; readonly listen: string },
-): Promise<StreamingServer> {
-  return serveStreams({
-    ...options,
-    targets: {
-      exec: ({ containerId, command, hasTerminal }, streams, signal) =>
-        exec(engine, containerId, { command, hasTerminal, streams, signal }),
-      attach: ({ containerId }, streams, signal) =>
-        attach(engine, containerId, { streams, signal }),
-      connect: (sandboxId, port) => connectToPod(engine, sandboxId, port),
-    },
-  });
-}
-
-async function nodeLimits({ runtime }: Config, log: Log): Promise<NodeLimits> {
+function nodeLimits({ runtime }: Config, log: Log): NodeLimits {
   return {
     boundingSet: boundingSet(),
     minOomScoreAdj: minOomScoreAdj(),
     rlimits: allowRlimits(runtime, log),
-    confinement: await openConfinement(log),
+    confinement: {
+      hasAppArmor: hasAppArmor(),
+      hasSelinux: hasSelinux(),
+      loadedProfiles: loadedAppArmorProfiles,
+    },
   };
 }
 
