@@ -7,18 +7,17 @@ import { Fault } from '#errors/fault.ts';
 import { openImages } from '#image/images.ts';
 import { boundingSet } from '#linux/capabilities.ts';
 import { tryLockFile } from '#linux/file-lock.ts';
-import { hasAppArmor, hasSelinux, loadedAppArmorProfiles } from '#linux/lsm.ts';
 import { minOomScoreAdj } from '#linux/oom-score.ts';
 import { programPath } from '#linux/program.ts';
 import { notifyServiceManager } from '#linux/sd-notify.ts';
 import { openSystemThread } from '#linux/system-thread.ts';
 import type { Log } from '#log/log.ts';
 import type { NodeLimits } from '#runtime/spec/spec.ts';
-import { attach } from '#runtime/container/attach.ts';
 import { closeRuntime, openRuntime } from '#runtime/runtime.ts';
 import { serveCri } from '#server/server.ts';
 import { openDatabase } from '#store/database.ts';
 import type { Config } from './config.ts';
+import { openConfinement } from './confinement.ts';
 import { openHandlers } from './handlers.ts';
 import { keepMemorySmall } from './memory-keeper.ts';
 import { openNetworks } from './networks.ts';
@@ -121,7 +120,7 @@ async function openParts(
       init: findProgram(config.runtime.init, programPath) ?? config.runtime.init,
       handlers: await openHandlers(config, log),
       cdiSpecDirs: config.runtime.cdi_spec_dirs,
-      limits: nodeLimits(config, log),
+      limits: await nodeLimits(config, log),
       blockioClasses: blockioClasses(config.runtime),
     }),
     closeRuntime,
@@ -129,16 +128,12 @@ async function openParts(
   return { images, network, engine };
 }
 
-function nodeLimits({ runtime }: Config, log: Log): NodeLimits {
+async function nodeLimits({ runtime }: Config, log: Log): Promise<NodeLimits> {
   return {
     boundingSet: boundingSet(),
     minOomScoreAdj: minOomScoreAdj(),
     rlimits: allowRlimits(runtime, log),
-    confinement: {
-      hasAppArmor: hasAppArmor(),
-      hasSelinux: hasSelinux(),
-      loadedProfiles: loadedAppArmorProfiles,
-    },
+    confinement: await openConfinement(log),
   };
 }
 
