@@ -147,30 +147,34 @@ describe.skipIf(!hasCrictl)('crictl attach', () => {
     },
   );
 
-  running('carries 64 MiB in each direction', async ({ daemon, start }) => {
-    const containerId = await start({
-      command: ['cat'],
-      stdin: true,
-      stdinOnce: true,
-      logPath: '',
+  for (const transport of ['spdy', 'websocket']) {
+    running(`carries 64 MiB in each direction over ${transport}`, async ({ daemon, start }) => {
+      const containerId = await start({
+        command: ['cat'],
+        stdin: true,
+        stdinOnce: true,
+        logPath: '',
+      });
+      const client = spawn(
+        ...crictlCommand(daemon.place, 'attach', '-i', '-r', transport, containerId),
+      );
+      const [sent, received] = [createHash('sha256'), createHash('sha256')];
+      const feed = async () => {
+        const block = randomBytes(1 << 20);
+        for (let n = 0; n < 64; n += 1) {
+          block.writeUInt32LE(n);
+          const bytes = Buffer.from(block);
+          sent.update(bytes);
+          if (!client.stdin.write(bytes)) await once(client.stdin, 'drain');
+        }
+        client.stdin.end();
+      };
+      const fed = feed();
+      for await (const chunk of client.stdout) received.update(chunk);
+      await fed;
+      expect(received.digest('hex')).toBe(sent.digest('hex'));
     });
-    const client = spawn(...crictlCommand(daemon.place, 'attach', '-i', containerId));
-    const [sent, received] = [createHash('sha256'), createHash('sha256')];
-    const feed = async () => {
-      const block = randomBytes(1 << 20);
-      for (let n = 0; n < 64; n += 1) {
-        block.writeUInt32LE(n);
-        const bytes = Buffer.from(block);
-        sent.update(bytes);
-        if (!client.stdin.write(bytes)) await once(client.stdin, 'drain');
-      }
-      client.stdin.end();
-    };
-    const fed = feed();
-    for await (const chunk of client.stdout) received.update(chunk);
-    await fed;
-    expect(received.digest('hex')).toBe(sent.digest('hex'));
-  });
+  }
 
   running('ends a stdin that is for one client with that client', async ({ daemon, start }) => {
     const script = 'while read -r line; do echo "got $line"; done; echo end';
