@@ -39,8 +39,7 @@ export async function prepareBarePods(template: string): Promise<BarePods> {
     name: place.bridge,
     mac: mac(1),
     mtu,
-    address: gateway,
-    prefixLength: 24,
+    addresses: [{ address: gateway, prefixLength: 24 }],
   });
   const lower = join(place.directory, 'lower');
   mkdirSync(lower);
@@ -70,9 +69,9 @@ export async function prepareBarePods(template: string): Promise<BarePods> {
       interfaceName: 'eth0',
       mac: mac(number),
       mtu,
-      address: place.subnet.replace('.0/24', `.${number}`),
-      prefixLength: 24,
-      gateway,
+      addresses: [
+        { address: place.subnet.replace('.0/24', `.${number}`), prefixLength: 24, gateway },
+      ],
     });
   }
 

@@ -18,7 +18,7 @@ function write(text: string): string {
 
 it('takes flags over the file over the defaults', () => {
   const file = write(
-    'root = "/srv/gantry"\nlog_level = "debug"\n[network]\nsubnet = "10.1.0.0/16"\n',
+    'root = "/srv/gantry"\nlog_level = "debug"\n[network]\nsubnets = ["10.1.0.0/16"]\n',
   );
   const config = loadConfig(file, { root: '/elsewhere' });
   expect(config).toMatchObject({
@@ -26,7 +26,7 @@ it('takes flags over the file over the defaults', () => {
     state: '/run/gantry',
     listen: '/run/gantry/gantry.sock',
     log_level: 'debug',
-    network: { bridge: 'gantry0', subnet: '10.1.0.0/16' },
+    network: { bridge: 'gantry0', subnets: ['10.1.0.0/16'] },
     runtime: { default_handler: 'crun' },
   });
 });
@@ -47,6 +47,10 @@ it.each([
   ['[image]\nsnapshotter = "zfs"', 'image.snapshotter: '],
   ['[runtime]\ndefault_handler = "kata"', 'runtime.default_handler: "kata" is none of'],
   ['[network]\nbridge = "a name that is too long"', 'network.bridge: must be an interface name'],
+  [
+    '[network]\nsubnets = ["10.1.0.0/16", "fd00::1/64"]',
+    'network.subnets: use subnet "fd00::1/64": it begins inside of fd00::/64',
+  ],
   ['root = [', 'read the configuration'],
   [
     'cgroup_parent = "/pods"\n[runtime]\ncgroup_driver = "systemd"',

@@ -6,6 +6,7 @@ import { describe, Fault, isErrno } from '#errors/fault.ts';
 import { snapshotKinds } from '#image/snapshots/backend.ts';
 import { logLevels } from '#log/log.ts';
 import { networkChoices } from '#network/networks.ts';
+import { parsePool } from '#network/pool.ts';
 import { podCgroup } from '#runtime/cgroup-path.ts';
 import { cniSchema } from './config-cni.ts';
 import { type RuntimeConfig, runtimeSchema, usesSystemd } from './config-runtime.ts';
@@ -23,6 +24,17 @@ const cgroup = v.pipe(
 const interfaceName = v.pipe(
   v.string(),
   v.regex(/^[^/\s:]{1,15}$/, 'must be an interface name of at most 15 characters'),
+);
+
+const subnets = v.pipe(
+  v.array(v.string()),
+  v.rawCheck(({ dataset, addIssue }) => {
+    try {
+      if (dataset.typed) parsePool(dataset.value);
+    } catch (error) {
+      addIssue({ message: describe(error) });
+    }
+  }),
 );
 
 /**
@@ -52,13 +64,7 @@ const configSchema = v.strictObject({
   network: v.optional(
     v.strictObject({
       bridge: v.optional(interfaceName, 'gantry0'),
-      subnet: v.optional(
-        v.pipe(
-          v.string(),
-          v.regex(/^\d+\.\d+\.\d+\.\d+\/\d+$/, 'must be an IPv4 subnet such as 10.88.0.0/16'),
-        ),
-        '10.88.0.0/16',
-      ),
+      subnets: v.optional(subnets, ['10.88.0.0/16']),
       mtu: v.optional(v.pipe(v.number(), v.integer(), v.minValue(576), v.maxValue(65_535))),
       nft: v.optional(program, 'nft'),
       use: v.optional(v.picklist(networkChoices), 'auto'),

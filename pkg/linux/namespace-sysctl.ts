@@ -1,6 +1,7 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { Fault } from '#errors/fault.ts';
 import type { NamespaceKind } from './namespace-home.ts';
+import { readIfThere } from './read-file.ts';
 
 /**
  * What a new network namespace gets unless told otherwise: ports below 1024 and ping need no
@@ -58,13 +59,20 @@ export function writeSysctl({ name, path, value }: Sysctl): void {
   }
 }
 
-/**
- * Switches on a setting of the calling thread's namespaces, by its path below /proc/sys. Left alone
- * when it is on: writing can cost a walk over all links.
- */
-export function switchOn(path: string): void {
-  if (readFileSync(`/proc/sys/${path}`, 'utf8').trim() === '1') return;
-  writeSysctl({ name: path, path, value: '1' });
+/** A setting of the calling thread's namespaces, by its path below /proc/sys; undefined without such. */
+export function readSysctl(path: string): string | undefined {
+  return readIfThere(`/proc/sys/${path}`)?.trim();
+}
+
+/** Sets what the kernel has. Left alone when it is so: writing can cost a walk over all links. */
+export function setIfThere(path: string, value: string): void {
+  const present = readSysctl(path);
+  if (present !== undefined && present !== value) writeSysctl({ name: path, path, value });
+}
+
+/** Sets what has one particular value now, and nothing else. */
+export function replaceSysctl(path: string, present: string, value: string): void {
+  if (readSysctl(path) === present) writeSysctl({ name: path, path, value });
 }
 
 function swapSeparator(separator: string): string {

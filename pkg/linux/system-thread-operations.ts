@@ -1,16 +1,26 @@
 import { makeNamespaces, type NamespaceRequest, unpin } from './namespace-create.ts';
 import type { HomeNamespaces } from './namespace-home.ts';
-import { switchOn } from './namespace-sysctl.ts';
+import { readSysctl, setIfThere } from './namespace-sysctl.ts';
 import { listAddresses } from './netlink/address.ts';
-import { type Bridge, deleteLinks, ensureBridge, joinBridge, stopLink } from './netlink/bridge.ts';
+import {
+  type Bridge,
+  deleteLinks,
+  disconnectPort,
+  ensureBridge,
+  getLink,
+  joinBridge,
+} from './netlink/bridge.ts';
+import { type Connections, forgetConnections, type IpProtocol } from './netlink/conntrack.ts';
 import { findLink, listLinks } from './netlink/link.ts';
+import { listListeners } from './netlink/listener.ts';
 import { setLoopbackUp } from './netlink/loopback-up.ts';
 import { listLinkCounters } from './netlink/link-counters.ts';
 import { hasNftTable } from './netlink/nftables.ts';
 import { connectPod, type PodLink } from './netlink/pod-link.ts';
-import { listRoutes } from './netlink/route.ts';
+import { listRoutes, newLoopbackRoute } from './netlink/route.ts';
 import type { NetlinkSocket } from './netlink/socket.ts';
 import { type IpFamily, openTcpSocket } from './netns-socket.ts';
+import { ownerOfSocket } from './socket-owner.ts';
 
 /**
  * What the system thread can do: system calls that block, or that act on the calling thread. Each
@@ -21,16 +31,25 @@ export function createOperations(home: HomeNamespaces, host: NetlinkSocket) {
   return {
     createNamespaces: (request: NamespaceRequest) => makeNamespaces(home, request),
     removeNamespace: (path: string) => unpin(path),
-    switchOn: (sysctlPath: string) => switchOn(sysctlPath),
+    readSysctls: (paths: readonly string[]) => paths.map(readSysctl),
+    setSysctl: ({ path, value }: { readonly path: string; readonly value: string }) =>
+      setIfThere(path, value),
     ensureBridge: (bridge: Bridge) => ensureBridge(host, bridge),
     joinBridge: (ports: Parameters<typeof joinBridge>[1]) => joinBridge(host, ports),
     connectPod: (pod: PodLink) => connectPod(home, host, pod),
     setLoopbackUp: (netnsPath: string) => setLoopbackUp(home, netnsPath),
-    stopLink: (link: string) => stopLink(host, link),
+    disconnectPort: (port: Parameters<typeof disconnectPort>[1]) => disconnectPort(host, port),
+    routeLoopbackV6: (link: string) =>
+      void host.request(newLoopbackRoute(getLink(host, link).index)),
+    forgetConnections: (which: readonly Connections[]) => which.forEach(forgetConnections),
+    listListeners: (wanted: { readonly protocol: IpProtocol; readonly port: number }) =>
+      listListeners(wanted.protocol, wanted.port),
+    ownerOfSocket: (inode: number) => ownerOfSocket(inode),
     deleteLinks: (links: readonly string[]) => deleteLinks(host, links),
     openTcpSocket: (wanted: { readonly netnsPath: string; readonly family: IpFamily }) =>
       openTcpSocket(home, wanted),
     listLinkCounters: (netnsPaths: readonly string[]) => listLinkCounters(host, netnsPaths),
+    listAddresses: (_: void) => listAddresses(host),
     hasLink: (name: string) => findLink(host, name) !== undefined,
     hasNftTable: (name: string) => hasNftTable(name),
     listHostNetwork: (_: void) => ({

@@ -1,5 +1,7 @@
-import { isIP, isIPv4 } from 'node:net';
+import { isIP } from 'node:net';
 import { Fault } from '#errors/fault.ts';
+import { familyOf, ipBytes, ipText, unspecified } from '#linux/netlink/ip.ts';
+import type { PodIp } from './pool.ts';
 
 export const protocols = ['tcp', 'udp', 'sctp'] as const;
 
@@ -9,45 +11,90 @@ export type HostPort = {
   readonly containerPort: number;
   /** 0 asks for none. */
   readonly hostPort: number;
-  /** Empty, `0.0.0.0` or `::` for all of the host's addresses. */
+  /** Empty for all of the host's addresses, `0.0.0.0` or `::` for all of one family. */
   readonly hostIp: string;
 };
 
-export const anyAddress = '0.0.0.0';
+/** One family's part of a host port: which addresses of the host lead to which of the pod's. */
+export type PortPath = {
+  readonly protocol: HostPort['protocol'];
+  readonly family: 4 | 6;
+  /** Undefined for all of the host's addresses of the family. */
+  readonly hostAddress: string | undefined;
+  readonly hostPort: number;
+  readonly podAddress: string;
+  readonly containerPort: number;
+};
 
 /**
- * The mappings that do ask for a port of the host, with `0.0.0.0` for all addresses. They are checked,
- * for they become part of a ruleset.
+ * The mappings that do ask for a port of the host, with addresses in the form that everybody writes.
+ * They are checked, for they become part of a ruleset.
  */
 export function hostPortsOf(mappings: readonly HostPort[]): HostPort[] {
-  return mappings
-    .filter(({ hostPort }) => hostPort !== 0)
-    .map((mapping) => {
-      const hostIp = ['', '::', anyAddress].includes(mapping.hostIp) ? anyAddress : mapping.hostIp;
-      const port = { ...mapping, hostIp };
-      if (isIP(hostIp) === 6) {
-        throw new Fault(
-          'unimplemented',
-          `map host port ${nameOf(port)}: the pod network is IPv4 only`,
-        );
-      }
-      if (!isIPv4(hostIp) || !isPort(port.hostPort) || !isPort(port.containerPort)) {
-        throw new Fault('invalid-argument', `map host port ${nameOf(port)}: malformed`);
-      }
-      return port;
-    });
+  return mappings.filter(({ hostPort }) => hostPort !== 0).map(checked);
+}
+
+/** Refuses ports on addresses of a family that the pod has no address of. */
+export function refuseMissingFamily(
+  ports: readonly HostPort[],
+  families: readonly (4 | 6)[],
+): void {
+  for (const port of ports) {
+    const family = familyIn(port);
+    if (family === undefined || families.includes(family)) continue;
+    const reason = `pods have no address of IPv${family} here`;
+    throw new Fault('failed-precondition', `map host port ${nameOf(port)}: ${reason}`);
+  }
+}
+
+/** The ways to the pod that a host port opens: one, or one of each family. */
+export function pathsOf(port: HostPort, addresses: readonly PodIp[]): PortPath[] {
+  const { protocol, hostPort, containerPort, hostIp } = port;
+  const wanted = familyIn(port);
+  return addresses
+    .map(({ address }) => ({ address, family: familyOf(address) }))
+    .filter(({ family }) => wanted === undefined || wanted === family)
+    .map(({ address, family }) => ({
+      protocol,
+      family,
+      hostAddress: hostIp === '' || hostIp === unspecified(family) ? undefined : hostIp,
+      hostPort,
+      podAddress: address,
+      containerPort,
+    }));
 }
 
 /** Whether no host could tell the two apart. */
 export function collide(one: HostPort, other: HostPort): boolean {
-  const sameAddress =
-    one.hostIp === other.hostIp || one.hostIp === anyAddress || other.hostIp === anyAddress;
-  return one.protocol === other.protocol && one.hostPort === other.hostPort && sameAddress;
+  const isSamePort = one.protocol === other.protocol && one.hostPort === other.hostPort;
+  return isSamePort && shareAddress(one.hostIp, other.hostIp);
 }
 
-/** As people write it: `192.0.2.2:8080/tcp`. */
+/** Whether some address of the host is meant by both. */
+export function shareAddress(one: string, other: string): boolean {
+  if (one === '' || other === '' || one === other) return true;
+  const family = familyOf(one);
+  if (family !== familyOf(other)) return false;
+  return one === unspecified(family) || other === unspecified(family);
+}
+
+/** As people write it: `192.0.2.2:8080/tcp`, `[fd00::1]:8080/tcp`. */
 export function nameOf({ hostIp, hostPort, protocol }: HostPort): string {
-  return `${hostIp === anyAddress ? '' : `${hostIp}:`}${hostPort}/${protocol}`;
+  const address = hostIp.includes(':') ? `[${hostIp}]:` : `${hostIp}:`;
+  return `${hostIp === '' ? '' : address}${hostPort}/${protocol}`;
+}
+
+function checked(mapping: HostPort): HostPort {
+  const { hostIp, hostPort, containerPort } = mapping;
+  const isAddress = hostIp === '' || (isIP(hostIp) !== 0 && !hostIp.includes('%'));
+  if (isAddress && isPort(hostPort) && isPort(containerPort)) {
+    return { ...mapping, hostIp: hostIp === '' ? '' : ipText(ipBytes(hostIp)) };
+  }
+  throw new Fault('invalid-argument', `map host port ${nameOf(mapping)}: malformed`);
+}
+
+function familyIn({ hostIp }: HostPort): 4 | 6 | undefined {
+  return hostIp === '' ? undefined : familyOf(hostIp);
 }
 
 function isPort(port: number): boolean {

@@ -1,15 +1,18 @@
-import { describe } from '#errors/fault.ts';
+import { describe, Fault } from '#errors/fault.ts';
 import type { SystemThread } from '#linux/system-thread.ts';
 import type { Log } from '#log/log.ts';
-import type { AddressBook } from './address-book.ts';
-import { outwardMtu, refuseOverlap } from './host-network.ts';
+import { type AddressBook, isHostInterface } from './address-book.ts';
+import { forwardingOf, switchForwardingOn } from './forwarding.ts';
+import { type HostNetwork, outwardMtu, refuseOverlap } from './host-network.ts';
+import type { HostSysctls } from './host-sysctls.ts';
 import type { Nft } from './nft.ts';
 import type { PodRules } from './pod-rules.ts';
-import { gatewayOf, macOf, type Subnet } from './subnet.ts';
+import type { Pool } from './pool.ts';
+import { bridgeMac, gatewayOf } from './subnet.ts';
 
 export type BridgeConfig = {
   readonly name: string;
-  readonly subnet: Subnet;
+  readonly pool: Pool;
   /** In bytes; absent for that of the link by which the host reaches the world. */
   readonly mtu: number | undefined;
 };
@@ -19,6 +22,7 @@ export type BridgeDeps = {
   readonly nft: Nft;
   readonly rules: PodRules;
   readonly book: AddressBook;
+  readonly sysctls: HostSysctls;
   readonly log: Log;
 };
 
@@ -29,6 +33,9 @@ export type Readiness =
 
 /** What pods find once the bridge is there. */
 export type Made = { readonly bridgeIndex: number; readonly mtu: number };
+
+/** RFC 8200, section 5. */
+const smallestIpv6Mtu = 1280;
 
 /** The host's side of the network: the bridge, forwarding, and the rules. Made when first needed. */
 export class PodBridge {
@@ -82,17 +89,17 @@ export class PodBridge {
   /** Takes away the bridge, if it is one of ours, and the rules. */
   async remove(): Promise<void> {
     const { thread, rules } = this.#deps;
+    const { name } = this.#config;
     const { links } = await thread.run('listHostNetwork', undefined);
-    const isOurs = links.some(({ name, mac }) => name === this.#config.name && mac === this.#mac);
+    const isOurs = links.some((link) => link.name === name && link.mac === bridgeMac(name));
     if (!isOurs && this.#making === undefined) return;
     this.#making = undefined;
-    if (isOurs) await thread.run('deleteLinks', [this.#config.name]);
+    if (isOurs) await thread.run('deleteLinks', [name]);
     await rules.remove();
   }
 
-  /** It tells our bridge from one that an operator made and only lends us. */
-  get #mac(): string {
-    return macOf(gatewayOf(this.#config.subnet));
+  get #families(): (4 | 6)[] {
+    return [...new Set(this.#deps.book.subnets().map(({ family }) => family))];
   }
 
   async #probe(): Promise<void> {
@@ -103,19 +110,33 @@ export class PodBridge {
   }
 
   async #heal(): Promise<void> {
-    const { thread, rules, log } = this.#deps;
+    const { log } = this.#deps;
     const { name: bridge } = this.#config;
     const making = this.ensure();
     await making;
-    if ((await thread.run('hasLink', bridge)) && (await rules.exists())) return;
-    log.warn({ bridge }, 'somebody took away the bridge or its rules: they are made again');
+    const missing = await this.#missing();
+    if (missing.length === 0) return;
+    log.warn({ bridge, missing }, 'somebody took away a part of the network: it is made again');
     await this.remake(making);
+  }
+
+  async #missing(): Promise<string[]> {
+    const { thread, rules, sysctls } = this.#deps;
+    const settings = forwardingOf(this.#families);
+    const present = await sysctls.read(settings.map(({ path }) => path));
+    return [
+      ...((await thread.run('hasLink', this.#config.name)) ? [] : ['bridge']),
+      ...((await rules.exists()) ? [] : ['rules']),
+      ...settings.filter(({ value }, at) => present[at] !== value).map(({ path }) => path),
+    ];
   }
 
   async #make(): Promise<Made> {
     try {
-      const mtu = await this.#stage('SubnetUnusable', () => this.#inspectHost());
+      const host = await this.#stage('SubnetUnusable', () => this.#inspectHost());
+      const mtu = this.#mtuFor(host);
       const bridgeIndex = await this.#stage('BridgeUnusable', () => this.#makeBridge(mtu));
+      await this.#stage('ForwardingUnusable', () => this.#forward(host));
       await this.#stage('NftablesUnusable', () => this.#deps.rules.make());
       this.#readiness = { ready: true };
       await this.#warnOfFirewalls();
@@ -126,29 +147,47 @@ export class PodBridge {
     }
   }
 
-  /** Refuses a subnet that the host uses otherwise; returns the MTU to use. */
-  async #inspectHost(): Promise<number> {
+  /** Refuses subnets that the host uses otherwise. */
+  async #inspectHost(): Promise<HostNetwork> {
+    const { name, pool } = this.#config;
     const host = await this.#deps.thread.run('listHostNetwork', undefined);
-    refuseOverlap(host, this.#config.name, this.#config.subnet);
-    return this.#config.mtu ?? outwardMtu(host);
+    for (const subnet of pool.subnets) refuseOverlap(host, name, subnet);
+    const mtu = this.#mtuFor(host);
+    if (this.#families.includes(6) && mtu < smallestIpv6Mtu) {
+      const reason = `IPv6 needs ${smallestIpv6Mtu}`;
+      throw new Fault('failed-precondition', `use an MTU of ${mtu}: ${reason}`);
+    }
+    return host;
+  }
+
+  #mtuFor(host: HostNetwork): number {
+    return this.#config.mtu ?? outwardMtu(host, this.#families);
   }
 
   /** Returns its index. */
   async #makeBridge(mtu: number): Promise<number> {
     const { thread, book } = this.#deps;
-    const { name, subnet } = this.#config;
+    const { name } = this.#config;
     const { index: bridgeIndex } = await thread.run('ensureBridge', {
       name,
-      mac: this.#mac,
+      mac: bridgeMac(name),
       mtu,
-      address: gatewayOf(subnet),
-      prefixLength: subnet.prefixLength,
+      addresses: book.subnets().map((subnet) => ({
+        address: gatewayOf(subnet),
+        prefixLength: subnet.prefixLength,
+      })),
     });
     // Somebody may have deleted it while pods were on it.
     const links = book.all().map(({ place }) => place.hostInterface);
     await thread.run('joinBridge', { bridgeIndex, links });
-    await thread.run('switchOn', 'net/ipv4/ip_forward');
     return bridgeIndex;
+  }
+
+  async #forward({ links }: HostNetwork): Promise<void> {
+    const others = links
+      .map(({ name }) => name)
+      .filter((name) => name !== 'lo' && name !== this.#config.name && !isHostInterface(name));
+    await switchForwardingOn(this.#deps.sysctls, this.#families, others);
   }
 
   async #warnOfFirewalls(): Promise<void> {

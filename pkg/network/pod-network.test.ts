@@ -19,7 +19,7 @@ import { NetlinkSocket } from '#linux/netlink/socket.ts';
 import { openSystemThread, type SystemThread } from '#linux/system-thread.ts';
 import { createLog, type Log } from '#log/log.ts';
 import { type Database, openDatabase } from '#store/database.ts';
-import type { PodAddress } from './address-table.ts';
+import type { PodPlace } from './address-table.ts';
 import type { HostPort } from './host-port.ts';
 import { type NetworkConfig, openPodNetwork, type PodNetwork } from './pod-network.ts';
 import { askWhoami, serveWhoami } from './testdata/whoami-process.ts';
@@ -28,9 +28,11 @@ import { askWhoami, serveWhoami } from './testdata/whoami-process.ts';
 // the system thread and each program started, runs. Beyond it is an "outside" with a server or client:
 //   pods ── pods0 (host) world0 ── outside 203.0.113.2
 
-const config: NetworkConfig = { bridge: 'pods0', subnet: '198.18.0.0/24' };
+const config: NetworkConfig = { bridge: 'pods0', subnets: ['198.18.0.0/24'] };
 const hostOutside = '203.0.113.1';
 const outside = '203.0.113.2';
+const hostOutside6 = '2001:db8::1';
+const outside6 = '2001:db8::2';
 const outsideMtu = 1300;
 
 let home: HomeNamespaces;
@@ -72,8 +74,11 @@ function open(change: Partial<NetworkConfig> = {}, nft = '/usr/sbin/nft'): Promi
 
 async function connectOutside(): Promise<void> {
   const bridge = { name: 'world0', mac: '02:00:00:00:00:01', mtu: outsideMtu };
-  const world = { ...bridge, address: hostOutside, prefixLength: 24 };
-  const { index: bridgeIndex } = await thread.run('ensureBridge', world);
+  const addresses = [
+    { address: hostOutside, prefixLength: 24 },
+    { address: hostOutside6, prefixLength: 64 },
+  ];
+  const { index: bridgeIndex } = await thread.run('ensureBridge', { ...bridge, addresses });
   await createNamespaces(thread, { net: netns('outside') });
   await thread.run('connectPod', {
     bridgeIndex,
@@ -82,11 +87,12 @@ async function connectOutside(): Promise<void> {
     interfaceName: 'eth0',
     mac: '02:00:00:00:00:02',
     mtu: outsideMtu,
-    address: outside,
-    prefixLength: 24,
-    gateway: hostOutside,
+    addresses: [
+      { address: outside, prefixLength: 24, gateway: hostOutside },
+      { address: outside6, prefixLength: 64, gateway: hostOutside6 },
+    ],
   });
-  host.request(newDefaultRoute(outside));
+  host.request(newDefaultRoute(outside), newDefaultRoute(outside6));
 }
 
 function netns(id: string): string {
@@ -96,9 +102,28 @@ function netns(id: string): string {
 /** The host's own namespace, as nsenter(1) takes it. */
 const hostNetns = `/proc/${process.pid}/task/${process.pid}/ns/net`;
 
-async function addPod(id: string, ...portMappings: HostPort[]): Promise<PodAddress> {
+/** A pod's place, with its primary address. */
+type Pod = PodPlace & { readonly address: string; readonly gateway: string };
+
+async function addPod(id: string, ...portMappings: HostPort[]): Promise<Pod> {
   await createNamespaces(thread, { net: netns(id) });
-  return network.addPod({ id, netnsPath: netns(id), portMappings });
+  return connectPod(id, ...portMappings);
+}
+
+/** Into a namespace that is there. */
+async function connectPod(id: string, ...portMappings: HostPort[]): Promise<Pod> {
+  const pod = { id, name: id, namespace: 'default', netnsPath: netns(id), portMappings };
+  const { address } = await network.addPod(pod);
+  const place = placeOf(id);
+  expect(place.address).toBe(address);
+  return place;
+}
+
+function placeOf(id: string): Pod {
+  const place = network.placeOf(id);
+  const [primary] = place?.addresses ?? [];
+  if (place === undefined || primary === undefined) throw new Error(`${id} has a place`);
+  return { ...place, ...primary };
 }
 
 async function dropPod(id: string): Promise<void> {
@@ -115,7 +140,7 @@ it('PodNetwork makes nothing before the first pod, and takes all away after the 
   expect(rules()).toBe('');
   await addPod('one');
   expect(findLink(host, 'pods0')).toMatchObject({ kind: 'bridge', isUp: true });
-  expect(rules()).toContain('table ip gantry-pods0 {');
+  expect(rules()).toContain('table inet gantry-pods0 {');
   await dropPod('one');
   await network.close();
   expect(findLink(host, 'pods0')).toBeUndefined();
@@ -156,7 +181,7 @@ it('pods reach the world under the address of the host', async () => {
 
 it('addPod gives the same address to a pod that is added again, also into a new namespace', async () => {
   const first = await addPod('one');
-  expect(await network.addPod({ id: 'one', netnsPath: netns('one') })).toEqual(first);
+  expect(await connectPod('one')).toEqual(first);
   await removeNamespace(thread, netns('one'));
   expect(await addPod('one')).toEqual(first);
   await using _server = await serveWhoami(netns('one'), 'tcp', 80);
@@ -164,13 +189,11 @@ it('addPod gives the same address to a pod that is added again, also into a new 
 });
 
 it('addPod keeps the record of a pod that could not be connected, until it is removed', async () => {
-  await expect(network.addPod({ id: 'one', netnsPath: netns('none') })).rejects.toThrow(
-    'connect pod "one" to the network',
-  );
-  expect(network.addressOf('one')).toMatchObject({ address: '198.18.0.2' });
+  await expect(connectPod('one')).rejects.toThrow('connect pod "one" to the network');
+  expect(placeOf('one')).toMatchObject({ address: '198.18.0.2' });
   await network.removePod('one');
   await network.removePod('one');
-  expect(network.addressOf('one')).toBeUndefined();
+  expect(network.placeOf('one')).toBeUndefined();
 });
 
 it('removePod cuts the pod off at once, and what holds its namespace does not matter', async () => {
@@ -195,7 +218,7 @@ it('addPod adds many pods at a time', async () => {
   expect(new Set(places.map(({ address }) => address)).size).toBe(12);
   expect(new Set(places.map(({ hostInterface }) => hostInterface)).size).toBe(12);
   await Promise.all(ids.map(dropPod));
-  expect(ids.map((id) => network.addressOf(id))).toEqual(ids.map(() => undefined));
+  expect(ids.map((id) => network.placeOf(id))).toEqual(ids.map(() => undefined));
 });
 
 it('reconcile gives back what nobody owns, and heals the network of the others', async () => {
@@ -207,8 +230,8 @@ it('reconcile gives back what nobody owns, and heals the network of the others',
   database = openDatabase(join(folder, 'state.db'));
   network = await open();
   await network.reconcile(new Set(['one']));
-  expect(network.addressOf('one')).toEqual(one);
-  expect(network.addressOf('two')).toBeUndefined();
+  expect(placeOf('one')).toEqual(one);
+  expect(network.placeOf('two')).toBeUndefined();
   expect(findLink(host, two.hostInterface)).toBeUndefined();
   await using _server = await serveWhoami(netns('outside'), 'tcp', 80);
   expect(await askWhoami(netns('one'), 'tcp', [outside, 80])).toBe(hostOutside);
@@ -217,7 +240,7 @@ it('reconcile gives back what nobody owns, and heals the network of the others',
 it('reconcile deletes host interfaces of which no record is left', async () => {
   const one = await addPod('one');
   await addPod('two');
-  database.sql.exec("DELETE FROM pod_addresses WHERE id = 'one'");
+  database.sql.exec("DELETE FROM pod_links WHERE id = 'one'");
   network = await open();
   await network.reconcile(new Set(['two']));
   expect(findLink(host, one.hostInterface)).toBeUndefined();
@@ -236,7 +259,7 @@ it('readiness heals what somebody took away', async () => {
   network.readiness();
   await expect.poll(() => findLink(host, 'pods0')).toBeDefined();
   expect(await askWhoami(hostNetns, 'tcp', [one.address, 80])).toBe(one.gateway);
-  expect(logged.filter((line) => line.includes('they are made again'))).toHaveLength(2);
+  expect(logged.filter((line) => line.includes('it is made again'))).toHaveLength(2);
 });
 
 it('readiness says what is wrong with nft, and recovers by itself', async () => {
@@ -246,11 +269,11 @@ it('readiness says what is wrong with nft, and recovers by itself', async () => 
   await expect(addPod('one')).rejects.toMatchObject({ code: 'unavailable' });
   execFileSync('ln', ['-s', execFileSync('which', ['nft'], { encoding: 'utf8' }).trim(), program]);
   await expect.poll(() => network.readiness()).toEqual({ ready: true });
-  await network.addPod({ id: 'one', netnsPath: netns('one') });
+  await connectPod('one');
 });
 
 it('readiness says that the host uses the subnet otherwise', async () => {
-  network = await open({ subnet: '203.0.0.0/16' });
+  network = await open({ subnets: ['203.0.0.0/16'] });
   expect(network.readiness()).toEqual({
     ready: false,
     reason: 'SubnetUnusable',
@@ -267,7 +290,7 @@ it('two networks live side by side', async () => {
   const one = await addPod('one');
   const first = network;
   const other = openDatabase(':memory:');
-  const second = { bridge: 'pods1', subnet: '198.18.1.0/24' };
+  const second = { bridge: 'pods1', subnets: ['198.18.1.0/24'] };
   network = await openPodNetwork({
     config: second,
     database: other,
@@ -283,7 +306,7 @@ it('two networks live side by side', async () => {
   await network.close();
   expect(rules()).not.toContain('gantry-pods1');
   expect(rules()).toContain('gantry-pods0');
-  expect(first.addressOf('one')).toEqual(one);
+  expect(first.placeOf('one')).toMatchObject({ mac: one.mac });
   other.close();
 });
 
@@ -339,11 +362,11 @@ it('a host port closes with its pod, and opens for the next one', async () => {
   await addPod('one', tcp);
   await expect(addPod('two', tcp)).rejects.toMatchObject({
     code: 'already-exists',
-    cause: { message: 'map host port 8080/tcp: pod "one" has it' },
+    cause: { message: 'map host port 8080/tcp: pod "default/one" (one) has it' },
   });
   await dropPod('one');
   expect(await askWhoami(netns('outside'), 'tcp', [hostOutside, 8080])).toBe('none');
-  await network.addPod({ id: 'two', netnsPath: netns('two'), portMappings: [tcp] });
+  await connectPod('two', tcp);
   await using _server = await serveWhoami(netns('two'), 'tcp', 80);
   expect(await askWhoami(netns('outside'), 'tcp', [hostOutside, 8080])).toBe(outside);
 });

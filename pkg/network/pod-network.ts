@@ -4,18 +4,20 @@ import type { Log } from '#log/log.ts';
 import type { Database } from '#store/database.ts';
 import { KeyedLock } from '#store/keyed-lock.ts';
 import { AddressBook, isHostInterface } from './address-book.ts';
-import type { PodAddress } from './address-table.ts';
-import { type HostPort, hostPortsOf } from './host-port.ts';
+import type { Holding, PodPlace } from './address-table.ts';
+import { type HostPort, hostPortsOf, refuseMissingFamily } from './host-port.ts';
+import { HostSysctls, type Setting } from './host-sysctls.ts';
 import { openNft } from './nft.ts';
 import { type Made, PodBridge, type Readiness } from './pod-bridge.ts';
 import { PodRules } from './pod-rules.ts';
-import { parseSubnet } from './subnet.ts';
+import { parsePool, type Pool } from './pool.ts';
+import { refuseHeldPorts } from './port-holder.ts';
 
 export type NetworkConfig = {
   /** At most 15 characters. Daemons on one node need bridges and subnets of their own. */
   readonly bridge: string;
-  /** IPv4, as in `10.88.0.0/16`. */
-  readonly subnet: string;
+  /** As in `10.88.0.0/16` and `fd00:88::/64`. Pods get one address of each family that is there. */
+  readonly subnets: readonly string[];
   /** In bytes; absent for that of the link by which the host reaches the world. */
   readonly mtu?: number;
 };
@@ -31,25 +33,30 @@ export type PodNetworkOptions = {
 
 type PodToAdd = {
   readonly id: string;
+  readonly name: string;
+  readonly namespace: string;
   /** Where its network namespace is pinned. */
   readonly netnsPath: string;
-  readonly portMappings?: readonly HostPort[];
+  readonly portMappings: readonly HostPort[];
 };
 
-/** The network of the node's pods: a bridge, an address for each, and masquerade towards the world. */
+/** The addresses that a pod has got, the primary one apart. */
+type Connected = { readonly address: string; readonly additionalAddresses: readonly string[] };
+
+/** The network of the node's pods: a bridge, addresses for each, and masquerade towards the world. */
 export type PodNetwork = {
   /**
    * Connects the pod's network namespace. What it holds is recorded before it is made. A repeated call
-   * connects it anew, with the same address. `resource-exhausted` when the subnet is full,
-   * `already-exists` when another pod has one of the host ports.
+   * connects it anew, with the same addresses. `resource-exhausted` when the subnets are full,
+   * `already-exists` when another pod, or a program of the host, has one of the host ports.
    */
-  addPod(pod: PodToAdd): Promise<PodAddress>;
+  addPod(pod: PodToAdd): Promise<Connected>;
   /**
-   * Takes the pod off the network and gives back its address and ports. Idempotent. The interface in
+   * Takes the pod off the network and gives back its addresses and ports. Idempotent. The interface in
    * the pod goes with the network namespace, which is the caller's.
    */
   removePod(id: string): Promise<void>;
-  addressOf(id: string): PodAddress | undefined;
+  placeOf(id: string): PodPlace | undefined;
   /**
    * The latest finding. Each call has it looked after again, in the background: what is missing of a
    * network in use is made again.
@@ -57,34 +64,30 @@ export type PodNetwork = {
   readiness(): Readiness;
   /** After a restart: takes back what belongs to none of `owners`, and heals the network of the rest. */
   reconcile(owners: ReadonlySet<string>): Promise<void>;
+  /**
+   * Takes away the bridge and the rules, and puts back the host's settings, which are returned: nothing
+   * of the network stays. `failed-precondition` while pods are on it. The next pod has it made again.
+   */
+  undo(): Promise<readonly Setting[]>;
   /** Takes away the bridge and the rules, unless a pod still holds an address. */
   close(): Promise<void>;
 };
 
 /** Opens the network. Where no pod is on it yet, nothing is made before the first one comes. */
 export async function openPodNetwork(options: PodNetworkOptions): Promise<PodNetwork> {
-  const { config, database, thread, log } = options;
-  const subnet = parseSubnet(config.subnet);
-  const name = parseBridgeName(config.bridge);
-  const book = new AddressBook(database, subnet);
-  const nft = openNft(options.nft);
-  const rules = new PodRules({ bridge: name, subnet: subnet.cidr }, { nft, thread, book });
-  const bridge = new PodBridge(
-    { name, subnet, mtu: config.mtu },
-    { thread, nft, rules, book, log },
-  );
-  const parts: Parts = { thread, book, bridge, rules, bridgeName: name, locks: new KeyedLock() };
+  const parts = openParts(options);
+  const { book, bridge } = parts;
   await bridge.refresh();
-
   return {
     addPod: (pod) => addPod(parts, pod),
     removePod: (id) => removePod(parts, id),
-    addressOf: (id) => book.find(id)?.place,
+    placeOf: (id) => book.find(id)?.place,
     readiness: () => {
       void bridge.refresh();
       return bridge.readiness;
     },
     reconcile: (owners) => reconcile(parts, owners),
+    undo: () => undo(parts),
     close: async () => {
       await bridge.settled();
       if (book.all().length === 0) await bridge.remove();
@@ -94,33 +97,62 @@ export async function openPodNetwork(options: PodNetworkOptions): Promise<PodNet
 
 type Parts = {
   readonly thread: SystemThread;
+  readonly pool: Pool;
   readonly book: AddressBook;
   readonly bridge: PodBridge;
   readonly rules: PodRules;
+  readonly sysctls: HostSysctls;
   readonly bridgeName: string;
   readonly locks: KeyedLock<string>;
 };
 
-async function addPod(parts: Parts, pod: PodToAdd): Promise<PodAddress> {
+function openParts({ config, database, thread, log, nft: program }: PodNetworkOptions): Parts {
+  const pool = parsePool(config.subnets);
+  const name = parseBridgeName(config.bridge);
+  const book = new AddressBook(database, pool);
+  const nft = openNft(program);
+  const sysctls = new HostSysctls(database, thread);
+  const rules = new PodRules(name, { nft, thread, book, log });
+  const deps = { thread, nft, rules, book, sysctls, log };
+  const bridge = new PodBridge({ name, pool, mtu: config.mtu }, deps);
+  const locks = new KeyedLock<string>();
+  return { thread, pool, book, bridge, rules, sysctls, bridgeName: name, locks };
+}
+
+async function addPod(parts: Parts, pod: PodToAdd): Promise<Connected> {
   const { book, bridge, rules, locks } = parts;
   using _held = await locks.hold(pod.id);
   try {
-    const ports = hostPortsOf(pod.portMappings ?? []);
     const made = bridge.ensure();
     const { mtu } = await made;
-    const holding = book.find(pod.id) ?? book.reserve(pod.id, ports, mtu);
+    const holding = book.find(pod.id) ?? (await reserve(parts, pod, mtu));
     await connect(parts, { netnsPath: pod.netnsPath, ...holding.place }, made);
     await rules.openPorts(holding);
-    return holding.place;
+    const [address = '', ...additionalAddresses] = holding.place.addresses.map((ip) => ip.address);
+    return { address, additionalAddresses };
   } catch (cause) {
     throw new Fault(faultCode(cause), `connect pod "${pod.id}" to the network`, { cause });
   }
 }
 
+async function reserve(
+  { thread, pool, book }: Parts,
+  { id, name, namespace, portMappings }: PodToAdd,
+  mtu: number,
+): Promise<Holding> {
+  const ports = hostPortsOf(portMappings);
+  const families = new Set(pool.subnets.map(({ family }) => family));
+  refuseMissingFamily(ports, [...families]);
+  // A pod is a better answer than whatever of the host stands in its way.
+  book.refuseCollisions(ports);
+  await refuseHeldPorts(thread, ports);
+  return book.reserve({ id, name: `${namespace}/${name}`, ports, mtu });
+}
+
 /** Makes the bridge again when somebody deleted it. */
 async function connect(
   { thread, bridge }: Parts,
-  place: PodAddress & { readonly netnsPath: string },
+  place: PodPlace & { readonly netnsPath: string },
   made: Promise<Made>,
 ): Promise<void> {
   const { bridgeIndex } = await made;
@@ -133,17 +165,34 @@ async function connect(
   }
 }
 
-async function removePod({ thread, book, rules, locks }: Parts, id: string): Promise<void> {
+async function removePod(parts: Parts, id: string): Promise<void> {
+  const { thread, book, rules, locks, bridgeName } = parts;
   using _held = await locks.hold(id);
   const holding = book.find(id);
   if (holding === undefined) return;
+  const { hostInterface: link, addresses } = holding.place;
   try {
     // The kernel may keep the pair for a while yet; whoever gets the address next must not notice.
-    await thread.run('stopLink', holding.place.hostInterface);
+    await thread.run('disconnectPort', {
+      link,
+      bridge: bridgeName,
+      addresses: addresses.map(({ address }) => address),
+    });
     await rules.release(holding);
   } catch (cause) {
     throw new Fault(faultCode(cause), `take pod "${id}" off the network`, { cause });
   }
+}
+
+async function undo({ book, bridge, sysctls }: Parts): Promise<readonly Setting[]> {
+  await bridge.settled();
+  const count = book.all().length;
+  if (count > 0) {
+    const reason = `${count} ${count === 1 ? 'pod is' : 'pods are'} on it`;
+    throw new Fault('failed-precondition', `take the network down: ${reason}`);
+  }
+  await bridge.remove();
+  return sysctls.undo();
 }
 
 async function reconcile(parts: Parts, owners: ReadonlySet<string>): Promise<void> {

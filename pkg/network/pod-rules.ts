@@ -1,62 +1,60 @@
+import type { Connections } from '#linux/netlink/conntrack.ts';
 import type { SystemThread } from '#linux/system-thread.ts';
+import type { Log } from '#log/log.ts';
 import { KeyedLock } from '#store/keyed-lock.ts';
 import type { AddressBook } from './address-book.ts';
 import type { Holding } from './address-table.ts';
+import { pathsOf, type PortPath } from './host-port.ts';
 import type { Nft } from './nft.ts';
-import {
-  closePorts,
-  type NetworkRules,
-  noTable,
-  openPorts,
-  tableName,
-  wholeTable,
-} from './ruleset.ts';
+import { closePorts, noTable, openPorts, type Rules, tableName, wholeTable } from './ruleset.ts';
 
 export type RulesDeps = {
   readonly nft: Nft;
   readonly thread: SystemThread;
   readonly book: AddressBook;
+  readonly log: Log;
 };
 
 /** The nftables table of the network. Changes to it come one after the other. */
 export class PodRules {
-  readonly #rules: NetworkRules;
+  readonly #bridge: string;
   readonly #deps: RulesDeps;
   /** A change holds it from when it reads the book until the kernel has the rules. */
   readonly #changes = new KeyedLock<'table'>();
 
-  constructor(rules: NetworkRules, deps: RulesDeps) {
-    this.#rules = rules;
+  constructor(bridge: string, deps: RulesDeps) {
+    this.#bridge = bridge;
     this.#deps = deps;
   }
 
   /** Rejects when the table could not be made. */
   check(): Promise<void> {
-    return this.#deps.nft.check(wholeTable(this.#rules, this.#deps.book.all()));
+    return this.#deps.nft.check(wholeTable(this.#rules(this.#deps.book.all())));
   }
 
   exists(): Promise<boolean> {
-    return this.#deps.thread.run('hasNftTable', tableName(this.#rules.bridge));
+    return this.#deps.thread.run('hasNftTable', tableName(this.#bridge));
   }
 
   /** Makes the table anew from the book. */
   async make(): Promise<void> {
     using _held = await this.#changes.hold('table');
     const holdings = this.#deps.book.all();
-    await this.#deps.nft.apply(wholeTable(this.#rules, holdings));
+    await this.#deps.nft.apply(wholeTable(this.#rules(holdings)));
     if (holdings.some(({ ports }) => ports.length > 0)) await this.#routeLoopback();
   }
 
   remove(): Promise<void> {
-    return this.#deps.nft.apply(noTable(this.#rules));
+    return this.#deps.nft.apply(noTable(this.#bridge));
   }
 
   /** Leads the pod's host ports to it. */
   async openPorts(holding: Holding): Promise<void> {
     if (holding.ports.length === 0) return;
     using _held = await this.#changes.hold('table');
-    await this.#change(openPorts(this.#rules, holding), this.#deps.book.all());
+    await this.#change(openPorts(this.#bridge, holding), this.#deps.book.all());
     await this.#routeLoopback();
+    await this.#forget(await this.#openedBefore(holding));
   }
 
   /** Closes the pod's host ports, and gives back all that it holds. */
@@ -65,9 +63,15 @@ export class PodRules {
     if (holding.ports.length === 0) return book.release(holding.id);
     using _held = await this.#changes.hold('table');
     const others = book.all().filter(({ id }) => id !== holding.id);
-    await this.#change(closePorts(this.#rules, holding), others);
+    await this.#change(closePorts(this.#bridge, holding), others);
+    // Else clients that go on would be led to the address, whoever has it next, or nobody.
+    await this.#forget(holding.place.addresses.map(({ address }) => ({ answeredBy: address })));
     // Still under the lock: a table made after it must not open them again.
     book.release(holding.id);
+  }
+
+  #rules(holdings: readonly Holding[]): Rules {
+    return { bridge: this.#bridge, subnets: this.#deps.book.subnets(), holdings };
   }
 
   /** Applies a small change or, when that is refused (somebody flushed the rules), all of the table. */
@@ -75,13 +79,39 @@ export class PodRules {
     try {
       await this.#deps.nft.apply(change);
     } catch {
-      await this.#deps.nft.apply(wholeTable(this.#rules, holdings));
+      await this.#deps.nft.apply(wholeTable(this.#rules(holdings)));
     }
   }
 
-  /** Lets 127.0.0.1 be led to a pod. Set after the rule that keeps pods from the host's loopback. */
-  #routeLoopback(): Promise<void> {
-    const setting = `net/ipv4/conf/${this.#rules.bridge}/route_localnet`;
-    return this.#deps.thread.run('switchOn', setting);
+  /** Lets loopback addresses be led to a pod. Set after the rules that keep pods from the host's. */
+  async #routeLoopback(): Promise<void> {
+    const { thread, book } = this.#deps;
+    const path = `net/ipv4/conf/${this.#bridge}/route_localnet`;
+    await thread.run('setSysctl', { path, value: '1' });
+    const hasIpv6 = book.subnets().some(({ family }) => family === 6);
+    if (hasIpv6) await thread.run('routeLoopbackV6', this.#bridge);
+  }
+
+  /** What came in by the pod's UDP ports when they led elsewhere: with each packet it would go on. */
+  async #openedBefore({ ports, place }: Holding): Promise<Connections[]> {
+    const paths = ports
+      .flatMap((port) => pathsOf(port, place.addresses))
+      .filter(({ protocol }) => protocol === 'udp');
+    if (paths.length === 0) return [];
+    const own = (await this.#deps.thread.run('listAddresses', undefined)).map((it) => it.address);
+    return paths.map(({ protocol, hostAddress, hostPort: port }: PortPath) => ({
+      openedTo: hostAddress === undefined ? own : [hostAddress],
+      protocol,
+      port,
+    }));
+  }
+
+  /** A kernel that cannot be asked to forget is no reason to keep a pod. */
+  async #forget(connections: readonly Connections[]): Promise<void> {
+    try {
+      await this.#deps.thread.run('forgetConnections', connections);
+    } catch (error) {
+      this.#deps.log.warn({ error }, 'tracked connections of a host port stay until they end');
+    }
   }
 }

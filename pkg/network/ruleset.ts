@@ -1,5 +1,6 @@
-import { anyAddress, type HostPort } from './host-port.ts';
 import type { Holding } from './address-table.ts';
+import { pathsOf, type PortPath } from './host-port.ts';
+import type { Subnet } from './subnet.ts';
 
 /**
  * The bridge network's rules, in the language of nft(8): one table, named after the bridge, so that
@@ -9,13 +10,15 @@ import type { Holding } from './address-table.ts';
  * are all asked, and a single drop wins (nft(8), "accept"), so a firewall with a forward policy of
  * drop must itself be told to accept the bridge.
  */
-export type NetworkRules = {
+export type Rules = {
+  /** The link whose name the table has. */
   readonly bridge: string;
-  /** The pods' addresses, as in `10.88.0.0/16`. */
-  readonly subnet: string;
+  /** All that pods have addresses of. */
+  readonly subnets: readonly Subnet[];
+  readonly holdings: readonly Holding[];
 };
 
-/** The name of the table, which is of the family `ip`. */
+/** The name of the table, which is of the family `inet`. */
 export function tableName(bridge: string): string {
   return `gantry-${bridge}`;
 }
@@ -23,19 +26,37 @@ export function tableName(bridge: string): string {
 /** Marks connections that pods open to the host itself, which may lead back to a pod by a host port. */
 const fromPodToHost = '0x40000000';
 
-/** All of the table, in place of what was there. */
-export function wholeTable(rules: NetworkRules, holdings: readonly Holding[]): string {
-  const { bridge, subnet } = rules;
-  const table = fullName(rules);
-  return `add table ${table}
-delete table ${table}
-table ${table} {
-  map ports-of-address { type inet_proto . ipv4_addr . inet_service : ipv4_addr . inet_service; }
-  map ports-of-host { type inet_proto . inet_service : ipv4_addr . inet_service; }
+const perFamily = [
+  {
+    family: 4,
+    ip: 'ip',
+    protocol: 'ip protocol',
+    multicast: '224.0.0.0/4',
+    loopback: '127.0.0.0/8',
+  },
+  { family: 6, ip: 'ip6', protocol: 'meta l4proto', multicast: 'ff00::/8', loopback: '::1' },
+] as const;
 
+/** All of the table, in place of what was there. */
+export function wholeTable({ bridge, subnets, holdings }: Rules): string {
+  const table = fullName(bridge);
+  return `${noTable(bridge)}table ${table} {
+${lines(1, ({ family }) => [
+  podsSet(family, subnets),
+  `map ports-of-address-${family} { type inet_proto . ipv${family}_addr . inet_service : ipv${family}_addr . inet_service; }`,
+  `map ports-of-host-${family} { type inet_proto . inet_service : ipv${family}_addr . inet_service; }`,
+])}
+  chain wire {
+    # The bridge routes loopback addresses, for host ports on 127.0.0.1. No packet brings one along.
+    type filter hook prerouting priority -300; policy accept;
+    iifname "${bridge}" ip saddr 127.0.0.0/8 drop
+    iifname "${bridge}" ip daddr 127.0.0.0/8 drop
+  }
   chain host-ports {
-    dnat ip to ip protocol . ip daddr . th dport map @ports-of-address
-    dnat ip to ip protocol . th dport map @ports-of-host
+${lines(2, ({ family, ip, protocol }) => [
+  `dnat ${ip} to ${protocol} . ${ip} daddr . th dport map @ports-of-address-${family}`,
+  `dnat ${ip} to ${protocol} . th dport map @ports-of-host-${family}`,
+])}
   }
   chain prerouting {
     type nat hook prerouting priority -100; policy accept;
@@ -48,58 +69,74 @@ table ${table} {
   }
   chain postrouting {
     type nat hook postrouting priority 100; policy accept;
-    ip saddr ${subnet} ip daddr != { ${subnet}, 224.0.0.0/4 } masquerade fully-random
     # A pod that reaches a pod by a host port must get the answer from the host, not from its neighbour.
-    ip saddr ${subnet} ip daddr ${subnet} ct status dnat ct mark and ${fromPodToHost} == ${fromPodToHost} masquerade fully-random
-    oifname "${bridge}" ip saddr 127.0.0.0/8 masquerade fully-random
-  }
-  chain input {
-    # The bridge routes loopback addresses, for host ports on 127.0.0.1: answers only may come in.
-    type filter hook input priority 0; policy accept;
-    iifname "${bridge}" ip daddr 127.0.0.0/8 ct state != { established, related } drop
+${lines(2, ({ family, ip, multicast, loopback }) => [
+  `${ip} saddr @pods-${family} ${ip} daddr != @pods-${family} ${ip} daddr != ${multicast} masquerade fully-random`,
+  `${ip} saddr @pods-${family} ${ip} daddr @pods-${family} ct status dnat ct mark and ${fromPodToHost} == ${fromPodToHost} masquerade fully-random`,
+  `oifname "${bridge}" ${ip} saddr ${loopback} masquerade fully-random`,
+])}
   }
 }
-${holdings.map((holding) => addPorts(rules, holding)).join('')}`;
+${holdings.map((holding) => addPorts(bridge, holding)).join('')}`;
 }
 
 /** Leads the pod's host ports to it, also where they led to somewhere before. */
-export function openPorts(rules: NetworkRules, holding: Holding): string {
-  return closePorts(rules, holding) + addPorts(rules, holding);
+export function openPorts(bridge: string, holding: Holding): string {
+  return closePorts(bridge, holding) + addPorts(bridge, holding);
 }
 
 /** Closes the pod's host ports, whether they are open or not. */
-export function closePorts(rules: NetworkRules, { ports, place }: Holding): string {
-  return ports
-    .map((port) => element(port, place.address))
+export function closePorts(bridge: string, holding: Holding): string {
+  const table = fullName(bridge);
+  return elementsOf(holding)
     .map(
       ({ map, key, value }) =>
-        `add element ${fullName(rules)} ${map} { ${key} : ${value} }\n` +
-        `delete element ${fullName(rules)} ${map} { ${key} }\n`,
+        `add element ${table} ${map} { ${key} : ${value} }\n` +
+        `delete element ${table} ${map} { ${key} }\n`,
     )
     .join('');
 }
 
 /** Succeeds also when there is no table. */
-export function noTable(rules: NetworkRules): string {
-  const table = fullName(rules);
+export function noTable(bridge: string): string {
+  const table = fullName(bridge);
   return `add table ${table}\ndelete table ${table}\n`;
 }
 
-function addPorts(rules: NetworkRules, { ports, place }: Holding): string {
-  return ports
-    .map((port) => element(port, place.address))
-    .map(({ map, key, value }) => `add element ${fullName(rules)} ${map} { ${key} : ${value} }\n`)
+function addPorts(bridge: string, holding: Holding): string {
+  return elementsOf(holding)
+    .map(({ map, key, value }) => `add element ${fullName(bridge)} ${map} { ${key} : ${value} }\n`)
     .join('');
 }
 
-function element(port: HostPort, address: string): { map: string; key: string; value: string } {
-  const { protocol, hostIp, hostPort, containerPort } = port;
-  const value = `${address} . ${containerPort}`;
-  return hostIp === anyAddress
-    ? { map: 'ports-of-host', key: `${protocol} . ${hostPort}`, value }
-    : { map: 'ports-of-address', key: `${protocol} . ${hostIp} . ${hostPort}`, value };
+function elementsOf({ ports, place }: Holding) {
+  return ports.flatMap((port) => pathsOf(port, place.addresses)).map(element);
 }
 
-function fullName({ bridge }: NetworkRules): string {
-  return `ip ${tableName(bridge)}`;
+function element({ protocol, family, hostAddress, hostPort, podAddress, containerPort }: PortPath) {
+  const value = `${podAddress} . ${containerPort}`;
+  return hostAddress === undefined
+    ? { map: `ports-of-host-${family}`, key: `${protocol} . ${hostPort}`, value }
+    : {
+        map: `ports-of-address-${family}`,
+        key: `${protocol} . ${hostAddress} . ${hostPort}`,
+        value,
+      };
+}
+
+function podsSet(family: 4 | 6, subnets: readonly Subnet[]): string {
+  const ranges = subnets.filter((each) => each.family === family).map(({ cidr }) => cidr);
+  const elements = ranges.length === 0 ? '' : ` elements = { ${ranges.join(', ')} };`;
+  return `set pods-${family} { type ipv${family}_addr; flags interval; auto-merge;${elements} }`;
+}
+
+function lines(indent: number, of: (each: (typeof perFamily)[number]) => string[]): string {
+  return perFamily
+    .flatMap(of)
+    .map((line) => '  '.repeat(indent) + line)
+    .join('\n');
+}
+
+function fullName(bridge: string): string {
+  return `inet ${tableName(bridge)}`;
 }

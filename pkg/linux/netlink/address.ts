@@ -1,9 +1,9 @@
 import { bytes, decodeAttributes } from './attribute.ts';
-import { ipv4Bytes, ipv4Text } from './ipv4.ts';
+import { addressFamilies, familyOf, ipBytes, ipText } from './ip.ts';
 import { type Request, requestFlags } from './message.ts';
 import type { NetlinkSocket } from './socket.ts';
 
-/** An IPv4 address of a link. */
+/** An address of a link, of either family. */
 export type Address = {
   readonly linkIndex: number;
   readonly address: string;
@@ -15,44 +15,50 @@ const RTM_NEWADDR = 20;
 const RTM_GETADDR = 22;
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
-const AF_INET = 2;
+/** The address is usable at once: nobody asks first whether somebody else has it. IPv6 only. */
+const IFA_F_NODAD = 2;
 /** struct ifaddrmsg */
 const headerBytes = 8;
 
 /** Gives a link an address, with the route to its subnet; the same address again changes nothing. */
 export function newAddress({ linkIndex, address, prefixLength }: Address): Request {
-  const local = ipv4Bytes(address);
+  const local = ipBytes(address);
+  const header = Buffer.alloc(headerBytes);
+  header.writeUInt8(addressFamilies[familyOf(address)], 0);
+  header.writeUInt8(prefixLength, 1);
+  header.writeUInt8(IFA_F_NODAD, 2);
+  header.writeUInt32LE(linkIndex, 4);
   return {
     act: `add address ${address}/${prefixLength}`,
     type: RTM_NEWADDR,
     flags: requestFlags.create | requestFlags.replace,
-    fixed: addressHeader(linkIndex, prefixLength),
+    fixed: header,
     attributes: [bytes(IFA_LOCAL, local), bytes(IFA_ADDRESS, local)],
   };
 }
 
-/** The IPv4 addresses of all links in the socket's network namespace. */
+/** The addresses of all links in the socket's network namespace. */
 export function listAddresses(socket: NetlinkSocket): Address[] {
   const bodies = socket.request({
     act: 'list addresses',
     type: RTM_GETADDR,
     flags: requestFlags.dump,
-    fixed: addressHeader(0, 0),
+    fixed: Buffer.alloc(headerBytes),
     attributes: [],
   });
-  return bodies.map((body) => ({
-    linkIndex: body.readUInt32LE(4),
-    address: ipv4Text(
-      decodeAttributes(body.subarray(headerBytes)).get(IFA_LOCAL) ?? Buffer.alloc(4),
-    ),
-    prefixLength: body.readUInt8(1),
-  }));
+  return bodies.flatMap(decodeAddress);
 }
 
-function addressHeader(linkIndex: number, prefixLength: number): Buffer {
-  const header = Buffer.alloc(headerBytes);
-  header.writeUInt8(AF_INET, 0);
-  header.writeUInt8(prefixLength, 1);
-  header.writeUInt32LE(linkIndex, 4);
-  return header;
+/** A link with a peer has that in IFA_ADDRESS, and its own address in IFA_LOCAL. */
+function decodeAddress(body: Buffer): Address[] {
+  const attributes = decodeAttributes(body.subarray(headerBytes));
+  const local = attributes.get(IFA_LOCAL) ?? attributes.get(IFA_ADDRESS);
+  if (local === undefined) return [];
+  return [
+    {
+      linkIndex: body.readUInt32LE(4),
+      address: ipText(local),
+      prefixLength: body.readUInt8(1),
+    },
+  ];
 }

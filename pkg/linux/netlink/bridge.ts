@@ -1,38 +1,59 @@
 import { Fault, isErrno } from '#errors/fault.ts';
+import { setIfThere } from '#linux/namespace-sysctl.ts';
 import { newAddress } from './address.ts';
+import { familyOf } from './ip.ts';
 import { findLink, type Link } from './link.ts';
 import {
+  becomePort,
   deleteLink,
+  newBridge,
   setDown,
   setHairpin,
-  becomePort,
-  newBridge,
   setUp,
   withoutIpv6Address,
 } from './link-request.ts';
 import type { Request } from './message.ts';
+import { forgetNeighbours } from './neighbour.ts';
 import type { NetlinkSocket } from './socket.ts';
 
-/** A bridge of the host with an address of the host's on it: the gateway of those who are attached. */
+/** A bridge of the host with addresses of the host's on it: the gateways of those who are attached. */
 export type Bridge = {
   readonly name: string;
   readonly mac: string;
   readonly mtu: number;
-  readonly address: string;
-  readonly prefixLength: number;
+  readonly addresses: readonly { readonly address: string; readonly prefixLength: number }[];
 };
 
-/** Makes sure that the bridge is there, up and with its address. Returns its index. */
+/**
+ * Neighbours are asked for from a link-local address when what is forwarded is not from the host. This
+ * one is usable at once; the one that the kernel makes is so a second after the first port came up.
+ */
+const linkLocal = { address: 'fe80::1', prefixLength: 64 };
+
+/**
+ * Makes sure that the bridge is there, up and with its addresses. Returns its index. One of that name
+ * and another MAC is somebody else's: it gets the addresses, and no other change.
+ */
 export function ensureBridge(host: NetlinkSocket, bridge: Bridge): { readonly index: number } {
-  const { name, address, prefixLength } = bridge;
+  const { name, mac, addresses } = bridge;
   const existing = findLink(host, name);
   if (existing === undefined) host.request(newBridge(bridge));
-  const { index, kind } = existing ?? getLink(host, name);
+  const { index, kind, mac: found } = existing ?? getLink(host, name);
   if (kind !== 'bridge') {
     throw new Fault('failed-precondition', `use "${name}" as bridge: it is a ${kind ?? 'device'}`);
   }
-  host.request(setUp(name), newAddress({ linkIndex: index, address, prefixLength }));
+  const hasIpv6 = addresses.some(({ address }) => familyOf(address) === 6);
+  const isOurs = found === mac;
+  if (isOurs) guardIpv6(name, hasIpv6);
+  const wanted = isOurs && hasIpv6 ? [...addresses, linkLocal] : addresses;
+  host.request(setUp(name), ...wanted.map((each) => newAddress({ linkIndex: index, ...each })));
   return { index };
+}
+
+/** No pod may tell the host where its routers are. */
+function guardIpv6(name: string, isUsed: boolean): void {
+  setIfThere(`net/ipv6/conf/${name}/accept_ra`, '0');
+  if (isUsed) setIfThere(`net/ipv6/conf/${name}/disable_ipv6`, '0');
 }
 
 /** Makes those of the links that still exist ports of the bridge, if they are not. */
@@ -57,9 +78,17 @@ export function makePort(host: NetlinkSocket, link: string, request: Request): v
   }
 }
 
-/** Stops a link from passing anything. Succeeds when it is gone. */
-export function stopLink(host: NetlinkSocket, link: string): void {
-  unlessGone(() => host.request(setDown(link)));
+/**
+ * Stops a port of a bridge from passing anything, and has the host forget that these addresses were
+ * behind it. Succeeds when either is gone.
+ */
+export function disconnectPort(
+  host: NetlinkSocket,
+  port: { readonly link: string; readonly bridge: string; readonly addresses: readonly string[] },
+): void {
+  unlessGone(() => host.request(setDown(port.link)));
+  const bridge = findLink(host, port.bridge);
+  if (bridge !== undefined) forgetNeighbours(host, bridge.index, port.addresses);
 }
 
 /** Deletes the links, one after the other. Succeeds for those that are gone. Slow: see deleteLink. */

@@ -8,6 +8,7 @@ export const linkAttribute = {
   address: 1,
   name: 3,
   mtu: 4,
+  peer: 5,
   master: 10,
   linkInfo: 18,
   stats64: 23,

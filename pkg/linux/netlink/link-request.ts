@@ -24,13 +24,13 @@ const AF_INET6 = 10;
 const IFLA_INET6_ADDR_GEN_MODE = 8;
 const IN6_ADDR_GEN_MODE_NONE = 1;
 
-/** Makes a bridge, up, with a fixed MAC: one of its own choosing would change with its ports. */
+/** Makes a bridge, down, with a fixed MAC: one of its own choosing would change with its ports. */
 export function newBridge(bridge: {
   readonly name: string;
   readonly mac: string;
   readonly mtu: number;
 }): Request {
-  return newLink(`make bridge "${bridge.name}"`, [
+  return newLink(`make bridge "${bridge.name}"`, { isUp: false }, [
     text(linkAttribute.name, bridge.name),
     bytes(linkAttribute.address, macBytes(bridge.mac)),
     uint32(linkAttribute.mtu, bridge.mtu),
@@ -62,7 +62,7 @@ export function newVethPair({ name, bridgeIndex, mtu, peer }: VethPair): Request
     ...oneQueue,
   ];
   const peerEnd = Buffer.concat([linkHeader(), encodeAttributes(peerAttributes)]);
-  return newLink(`make veth pair "${name}"`, [
+  return newLink(`make veth pair "${name}"`, { isUp: true }, [
     text(linkAttribute.name, name),
     uint32(linkAttribute.mtu, mtu),
     ...oneQueue,
@@ -116,9 +116,13 @@ export function deleteLink(name: string): Request {
   };
 }
 
-function newLink(act: string, attributes: readonly Attribute[]): Request {
+function newLink(
+  act: string,
+  state: { readonly isUp: boolean },
+  attributes: readonly Attribute[],
+): Request {
   const flags = requestFlags.create | requestFlags.exclusive;
-  return { act, type: RTM_NEWLINK, flags, fixed: linkHeader({ isUp: true }), attributes };
+  return { act, type: RTM_NEWLINK, flags, fixed: linkHeader(state), attributes };
 }
 
 function changeLink(

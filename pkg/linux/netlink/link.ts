@@ -23,6 +23,8 @@ export type Link = {
   readonly isUp: boolean;
   /** The index of the bridge that it is a port of. */
   readonly bridgeIndex: number | undefined;
+  /** Of a veth, the index of its other end in the network namespace where that is. */
+  readonly peerIndex: number | undefined;
 };
 
 /** RTEXT_FILTER_SKIP_STATS: the counters are most of an answer. */
@@ -67,5 +69,6 @@ function decodeLink(body: Buffer): Link {
     mac: macText(attributes.get(linkAttribute.address) ?? Buffer.alloc(0)),
     mtu: attributes.get(linkAttribute.mtu)?.readUInt32LE() ?? 0,
     bridgeIndex: attributes.get(linkAttribute.master)?.readUInt32LE(),
+    peerIndex: attributes.get(linkAttribute.peer)?.readUInt32LE(),
   };
 }

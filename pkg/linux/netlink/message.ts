@@ -90,20 +90,24 @@ function decodeAnswer(message: Buffer): Answer {
       kind: 'end',
       sequence,
       errno: Math.abs(body.readInt32LE(0)),
-      reason: reasonIn(body, flags),
+      reason: reasonIn(body.subarray(4 + echoedBytes(body, flags)), flags),
     };
   }
   // The end of a dump carries the error that cut it short, if any.
   if (type === NLMSG_DONE) {
     const errno = body.length >= 4 ? Math.abs(body.readInt32LE(0)) : 0;
-    return { kind: 'end', sequence, errno, reason: undefined };
+    return { kind: 'end', sequence, errno, reason: reasonIn(body.subarray(4), flags) };
   }
   return { kind: 'object', sequence, body, isStale: (flags & NLM_F_DUMP_INTR) !== 0 };
 }
 
-/** The kernel's own words, which follow the error number and the (perhaps capped) request. */
-function reasonIn(body: Buffer, flags: number): string | undefined {
+/** Behind the error number comes the request that it is about, perhaps only its header. */
+function echoedBytes(body: Buffer, flags: number): number {
+  return aligned((flags & NLM_F_CAPPED) === 0 ? body.readUInt32LE(4) : headerBytes);
+}
+
+/** The kernel's own words: its extended acknowledgement. */
+function reasonIn(attributes: Buffer, flags: number): string | undefined {
   if ((flags & NLM_F_ACK_TLVS) === 0) return undefined;
-  const echoBytes = (flags & NLM_F_CAPPED) === 0 ? body.readUInt32LE(4) : headerBytes;
-  return textOf(decodeAttributes(body.subarray(4 + aligned(echoBytes))).get(NLMSGERR_ATTR_MSG));
+  return textOf(decodeAttributes(attributes).get(NLMSGERR_ATTR_MSG));
 }

@@ -6,9 +6,9 @@ import { NetlinkSocket } from './socket.ts';
 const NFNL_SUBSYS_NFTABLES = 10;
 const NFT_MSG_GETTABLE = 1;
 const NFTA_TABLE_NAME = 1;
-const NFPROTO_IPV4 = 2;
+const NFPROTO_INET = 1;
 
-/** Whether nftables has the table of this name for IPv4, in the calling thread's namespace. */
+/** Whether nftables has the `inet` table of this name, in the calling thread's namespace. */
 export function hasNftTable(name: string): boolean {
   using socket = new NetlinkSocket('netfilter');
   try {
@@ -17,7 +17,7 @@ export function hasNftTable(name: string): boolean {
       type: (NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_GETTABLE,
       flags: 0,
       // struct nfgenmsg
-      fixed: Buffer.of(NFPROTO_IPV4, 0, 0, 0),
+      fixed: Buffer.of(NFPROTO_INET, 0, 0, 0),
       attributes: [text(NFTA_TABLE_NAME, name)],
     });
     return true;

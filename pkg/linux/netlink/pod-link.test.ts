@@ -43,7 +43,12 @@ afterEach(async () => {
 const mac = '02:47:c6:12:64:01';
 
 function ensureBridge(): Promise<{ index: number }> {
-  const bridge = { name, mac, mtu: 1400, address: '198.18.100.1', prefixLength: 24 };
+  const bridge = {
+    name,
+    mac,
+    mtu: 1400,
+    addresses: [{ address: '198.18.100.1', prefixLength: 24 }],
+  };
   return thread.run('ensureBridge', bridge);
 }
 
@@ -57,9 +62,7 @@ async function newPod(bridgeIndex: number, number = 2): Promise<PodLink> {
     interfaceName: 'eth0',
     mac: `02:47:c6:12:64:0${number}`,
     mtu: 1400,
-    address: `198.18.100.${number}`,
-    prefixLength: 24,
-    gateway: '198.18.100.1',
+    addresses: [{ address: `198.18.100.${number}`, prefixLength: 24, gateway: '198.18.100.1' }],
   };
 }
 
@@ -102,6 +105,7 @@ it('ensureBridge makes a bridge with a MAC, an MTU and an address, once', async 
     gateway: undefined,
     linkIndex,
     metric: 0,
+    mtu: undefined,
   });
 });
 
@@ -111,8 +115,7 @@ it('ensureBridge does not take a link that is no bridge', async () => {
       name: 'lo',
       mac,
       mtu: 1400,
-      address: '198.18.100.1',
-      prefixLength: 24,
+      addresses: [{ address: '198.18.100.1', prefixLength: 24 }],
     }),
   ).rejects.toMatchObject({
     code: 'failed-precondition',
@@ -138,6 +141,7 @@ it('connectPod gives the pod loopback, an address and a default route', async ()
     gateway: '198.18.100.1',
     linkIndex,
     metric: 0,
+    mtu: undefined,
   });
 });
 
@@ -184,8 +188,10 @@ it('connectPod says that the bridge is gone, and leaves nothing', async () => {
 
 it('connectPod undoes the pair when the pod cannot be configured', async () => {
   const { index } = await ensureBridge();
-  const pod = { ...(await newPod(index)), gateway: '203.0.113.1' };
-  await expect(thread.run('connectPod', pod)).rejects.toMatchObject({
+  const pod = await newPod(index);
+  const addresses = pod.addresses.map((each) => ({ ...each, gateway: '203.0.113.1' }));
+  const broken = { ...pod, addresses };
+  await expect(thread.run('connectPod', broken)).rejects.toMatchObject({
     syscall: 'netlink',
     code: 'ENETUNREACH',
     message: 'netlink(add default route by 203.0.113.1: Nexthop has invalid gateway): ENETUNREACH',
@@ -209,13 +215,13 @@ it('joinBridge connects the pods to a bridge that was made anew', async () => {
   );
 });
 
-it('stopLink sets a link down, and succeeds when it is gone', async () => {
+it('disconnectPort sets a link down, and succeeds when it is gone', async () => {
   const { index } = await ensureBridge();
   const pod = await newPod(index);
   await thread.run('connectPod', pod);
-  await thread.run('stopLink', pod.hostInterface);
+  await thread.run('disconnectPort', { link: pod.hostInterface, bridge: name, addresses: [] });
   expect(await hostLink(pod.hostInterface)).toMatchObject({ isUp: false });
-  await thread.run('stopLink', `${name}gone`);
+  await thread.run('disconnectPort', { link: `${name}gone`, bridge: name, addresses: [] });
 });
 
 it('removing the network namespace takes the host end with it', async () => {

@@ -6,8 +6,8 @@ import { type Answer, decodeAnswers, encodeRequests, type Request } from './mess
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;
 const SOCK_CLOEXEC = 0x8_0000;
-/** What is at the other end: rtnetlink(7), or netfilter's own. */
-const protocols = { route: 0, netfilter: 12 } as const;
+/** What is at the other end: rtnetlink(7), sock_diag(7), or netfilter's own. */
+const protocols = { route: 0, sockDiag: 4, netfilter: 12 } as const;
 const SOL_NETLINK = 270;
 const NETLINK_CAP_ACK = 10;
 const NETLINK_EXT_ACK = 11;

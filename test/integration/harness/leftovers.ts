@@ -158,7 +158,7 @@ function records(place: Place): string[] {
   return tables
     .map((table) => String(table['name']))
     .filter((name) =>
-      /^(sandboxes|containers|image_rootfs|pod_addresses|pod_host_ports)$/.test(name),
+      /^(sandboxes|containers|image_rootfs|pod_links|pod_addresses|pod_host_ports)$/.test(name),
     )
     .flatMap((name) =>
       database

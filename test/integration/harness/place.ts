@@ -97,7 +97,7 @@ log_level = "debug"
 cgroup_parent = "${place.cgroupParent}"
 [network]
 bridge = "${place.bridge}"
-subnet = "${place.subnet}"
+subnets = ["${place.subnet}"]
 ${networkConfig}
 [network.cni]
 conf_dir = "${place.cniConfDir}"
