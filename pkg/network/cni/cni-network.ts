@@ -196,10 +196,7 @@ export class CniNetwork {
     try {
       await this.checkPod(id);
     } catch (error) {
-      this.#log.warn(
-        { sandboxId: id, error },
-        'CNI CHECK: the network of a pod is not what it was',
-      );
+      this.#warn({ sandboxId: id, error }, 'CNI CHECK: the network of a pod is not what it was');
     }
   }
 
@@ -208,7 +205,7 @@ export class CniNetwork {
     if (this.#collected.has(config.name)) return;
     this.#collected.add(config.name);
     void this.#collect(config).catch((error: unknown) => {
-      this.#log.warn({ network: config.name, error }, 'CNI GC failed');
+      this.#warn({ network: config.name, error }, 'CNI GC failed');
     });
   }
 
@@ -222,6 +219,11 @@ export class CniNetwork {
       const ids = valid.map(({ id }) => id);
       await gcChain(this.#deps, { config, version }, ids);
     });
+  }
+
+  /** Of work that nobody waits for, unless it was us who ended it. */
+  #warn(fields: Readonly<Record<string, unknown>>, message: string): void {
+    if (!this.#ender.signal.aborted) this.#log.warn(fields, message);
   }
 
   #tellChange(found: Found): void {

@@ -42,6 +42,7 @@ export class OwedDeletions {
   /** Tries in the background from the beginning. */
   begin(id: string): void {
     void this.attempt(id).catch((error: unknown) => {
+      if (this.#isClosed) return;
       this.#log.warn({ sandboxId: id, error }, 'CNI DEL failed; it is tried again');
     });
   }
