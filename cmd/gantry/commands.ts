@@ -22,6 +22,10 @@ export const commandGroups: Readonly<Record<string, Readonly<Record<string, Entr
       summary: 'one page on a container or a pod',
       load: async () => (await import('./inspect.ts')).inspect,
     },
+    exec: {
+      summary: 'run a command in a container',
+      load: async () => (await import('./exec.ts')).exec,
+    },
   },
   'Finding out': {
     trace: {

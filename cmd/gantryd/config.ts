@@ -11,6 +11,7 @@ import { podCgroup } from '#runtime/cgroup-path.ts';
 import { cniSchema } from './config-cni.ts';
 import { type RuntimeConfig, runtimeSchema, usesSystemd } from './config-runtime.ts';
 import { streamingSchema } from './config-streaming.ts';
+import { tracingSchema } from './config-tracing.ts';
 
 const absolute = v.pipe(v.string(), v.check(isAbsolute, 'must be an absolute path'));
 const program = v.pipe(v.string(), v.nonEmpty('must name a program'));
@@ -73,6 +74,7 @@ const configSchema = v.strictObject({
     {},
   ),
   streaming: v.optional(streamingSchema, {}),
+  tracing: v.optional(tracingSchema, {}),
   runtime: v.optional(runtimeSchema, {}),
 });
 

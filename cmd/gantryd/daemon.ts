@@ -20,10 +20,10 @@ import type { Config } from './config.ts';
 import { openConfinement } from './confinement.ts';
 import { openHandlers } from './handlers.ts';
 import { keepMemorySmall } from './memory-keeper.ts';
+import { allowRlimits, blockioClasses } from './resources.ts';
 import { openNetworks } from './networks.ts';
 import { findProgram, requireProgram } from './programs.ts';
-import { openStreaming } from './streaming.ts';
-import { allowRlimits, blockioClasses } from './resources.ts';
+import { openStreaming, streamTargets } from './streaming.ts';
 import { openTracing } from './tracing.ts';
 
 export type Daemon = {
@@ -49,16 +49,15 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const { config, log, version, notifySocket } = options;
   await using opened = new AsyncDisposableStack();
   claimFolders(config, opened);
-  const tracer = openTracing(opened);
+  const tracer = await openTracing(options, opened);
   const parts = await openParts(options, opened);
-  const admin = await serveAdmin({ log, tracer, version, config, ...parts }, config.admin_listen);
+  const about = { log, tracer, version, config };
+  const targets = streamTargets(parts.engine);
+  const admin = await serveAdmin({ ...about, targets, ...parts }, config.admin_listen);
   opened.defer(() => admin.close(stopGraceMs));
   const streaming = await openStreaming(parts.engine, { config, log });
   opened.defer(() => streaming.close());
-  const server = await serveCri(
-    { log, tracer, version, config, streaming, ...parts },
-    config.listen,
-  );
+  const server = await serveCri({ ...about, streaming, ...parts }, config.listen);
   opened.defer(() => server.close(stopGraceMs));
   opened.use(keepMemorySmall());
   flushCompileCache();

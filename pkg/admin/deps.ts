@@ -1,6 +1,7 @@
 import type { Images } from '#image/images.ts';
 import type { Log } from '#log/log.ts';
 import type { Engine } from '#runtime/engine.ts';
+import type { Targets } from '#streaming/sessions.ts';
 import type { Tracer } from '#trace/tracer.ts';
 
 /** What the endpoint works with. */
@@ -9,6 +10,8 @@ export type AdminDeps = {
   readonly tracer: Tracer;
   readonly images: Images;
   readonly engine: Engine;
+  /** What sessions lead to. */
+  readonly targets: Targets;
   /** Of this program. */
   readonly version: string;
   /** What is in force. */

@@ -13,16 +13,18 @@ import { openTestImages, type TestImages } from '#image/testdata/open-images.ts'
 import { buildImage } from '#image/testdata/test-image.ts';
 import { createLog } from '#log/log.ts';
 import type { Engine } from '#runtime/engine.ts';
+import type { Targets } from '#streaming/sessions.ts';
 import { Tracer } from '#trace/tracer.ts';
 import { type AdminServer, serveAdmin } from './server.ts';
 
 const image = buildImage([{ entries: [{ name: 'a', content: 'x'.repeat(100_000) }] }]);
 const [layer] = image.layers;
 
-/** Images need none; the integration tests have one. */
+/** Images need neither; the integration tests have both. */
 const engine = {} as Engine;
 const config = { root: '/root', state: '/state' };
-const deps = { tracer: new Tracer(), engine, version: '1', config };
+const targets = {} as Targets;
+const deps = { tracer: new Tracer(), engine, targets, version: '1', config };
 
 let opened: TestImages;
 let server: AdminServer;

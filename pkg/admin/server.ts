@@ -1,8 +1,10 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { bindPrivately } from '#linux/unix-socket.ts';
 import { answer } from './answer.ts';
 import type { AdminDeps } from './deps.ts';
+import { serveUpgrade } from './upgrade.ts';
 
 /** Serves requests about this node, for its operator, on a unix socket until closed. */
 export type AdminServer = {
@@ -10,14 +12,24 @@ export type AdminServer = {
   close(graceMs: number): Promise<void>;
 };
 
+/** A command of exec is a part of the request's head. */
+const maxCommandBytes = 256 * 1024;
+
 /** Begins to listen at `path`, for root alone. Nothing of it depends on gRPC. */
 export async function serveAdmin(deps: AdminDeps, path: string): Promise<AdminServer> {
   const closing = new AbortController();
   // An archive may take its time to arrive.
-  const server = createServer({ requestTimeout: 0 }, (request, response) => {
+  const options = { requestTimeout: 0, maxHeaderSize: maxCommandBytes };
+  const server = createServer(options, (request, response) => {
     // Else the connection would be kept for the next request.
     response.on('finish', () => closing.signal.aborted && request.socket.end());
     void answer(deps, { request, response }, closing.signal);
+  });
+  const sessions = new Set<Duplex>();
+  server.on('upgrade', (request, socket, head) => {
+    if (head.length > 0) socket.unshift(head);
+    sessions.add(socket);
+    void serveUpgrade(deps, { request, socket }).finally(() => sessions.delete(socket));
   });
   await bindPrivately(path, () => once(server.listen(path), 'listening'));
   return {
@@ -25,6 +37,7 @@ export async function serveAdmin(deps: AdminDeps, path: string): Promise<AdminSe
       closing.abort();
       const closed = once(server, 'close');
       server.close();
+      for (const socket of sessions) socket.destroy();
       const timer = setTimeout(() => server.closeAllConnections(), graceMs);
       await closed;
       clearTimeout(timer);
