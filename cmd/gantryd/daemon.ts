@@ -18,7 +18,7 @@ import { serveCri } from '#server/server.ts';
 import { openDatabase } from '#store/database.ts';
 import type { Config } from './config.ts';
 import { openConfinement } from './confinement.ts';
-import { openHandlers } from './handlers.ts';
+import { handlerSnapshotters, openHandlers } from './handlers.ts';
 import { keepMemorySmall } from './memory-keeper.ts';
 import { allowRlimits, blockioClasses } from './resources.ts';
 import { openNetworks } from './networks.ts';
@@ -94,6 +94,7 @@ async function openParts(
       log,
       proxyEnvironment,
       snapshotter: image.snapshotter,
+      otherSnapshotters: handlerSnapshotters(config),
       certsDirs: image.certs_dirs,
       authFiles: image.auth_files,
       pinned: image.pinned,

@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import { Fault } from '#errors/fault.ts';
+import type { SnapshotKind } from '#image/snapshots/backend.ts';
 import { programPath } from '#linux/program.ts';
 import type { Log } from '#log/log.ts';
+import { given } from '#runtime/given.ts';
 import { handlerFeatures } from '#runtime/handler-features.ts';
 import type { OciRuntime } from '#runtime/oci-runtime.ts';
 import type { Config } from './config.ts';
@@ -38,6 +40,7 @@ export async function openHandlers(
       root: join(state, 'oci', name),
       options: handler.options,
       cgroupDriver: handler.cgroup_driver ?? runtime.cgroup_driver,
+      ...given({ snapshotter: handler.snapshotter }),
       features: await handlerFeatures({ path, kind }),
     });
   }
@@ -47,4 +50,10 @@ export async function openHandlers(
     'failed-precondition',
     `runtime.default_handler: the program of "${runtime.default_handler}" is not on this node`,
   );
+}
+
+/** What containers may ask for beside the node's usual snapshotter. */
+export function handlerSnapshotters({ runtime }: Pick<Config, 'runtime'>): SnapshotKind[] {
+  const kinds = Object.values(runtime.handlers).map(({ snapshotter }) => snapshotter);
+  return kinds.filter((kind) => kind !== undefined);
 }

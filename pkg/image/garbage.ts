@@ -1,6 +1,8 @@
 import type { ContentStore } from './content-store.ts';
 import type { ImageTable } from './image-table.ts';
+import type { OtherSnapshotters } from './other-snapshotters.ts';
 import type { RootfsTable } from './rootfs-table.ts';
+import type { SnapshotKind } from './snapshots/backend.ts';
 import type { Snapshotter } from './snapshots/snapshotter.ts';
 
 export type GarbageDeps = {
@@ -8,6 +10,7 @@ export type GarbageDeps = {
   readonly rootfs: RootfsTable;
   readonly content: ContentStore;
   readonly snapshots: Snapshotter;
+  readonly others: OtherSnapshotters;
 };
 
 /** What a pull needs, of which some may be there already. */
@@ -51,12 +54,17 @@ export class Garbage {
 
   collect(): void {
     if (this.#pauses > 0) return;
-    const { table, rootfs, content, snapshots } = this.#deps;
+    const { table, rootfs, content, snapshots, others } = this.#deps;
     const leases = [...this.#leases];
     const digests = table.blobs().map(({ digest }) => digest);
     content.keepOnly(new Set([...digests, ...leases.flatMap((lease) => lease.digests)]));
     const chainIds = table.list().flatMap((image) => image.chainIds);
     const leased = leases.flatMap((lease) => lease.chainIds);
-    snapshots.keepOnly(new Set([...chainIds, ...rootfs.chainIds(), ...leased]));
+    const keepOnly = (kept: Snapshotter, kind?: SnapshotKind): void => {
+      const held = rootfs.of(kind).flatMap((container) => container.chainIds);
+      kept.keepOnly(new Set([...chainIds, ...held, ...leased]));
+    };
+    keepOnly(snapshots);
+    for (const [kind, other] of others) keepOnly(other.snapshots, kind);
   }
 }

@@ -180,7 +180,7 @@ function recordOf(
     config: plan.config,
     chainIds,
     sizeBytes: sizes.reduce((sum, size) => sum + size, config?.size ?? 1),
-    contents: { ...known?.contents, [key]: { target: plan.target, blobs } },
+    contents: { ...known?.contents, [key]: { target: plan.target, blobs, layers: plan.layers } },
     tags:
       reference.digest === undefined
         ? { ...known?.tags, [entryName(reference)]: key }

@@ -1,5 +1,6 @@
 import type { Descriptor } from '#api/oci/image.ts';
 import type { ImageConfig } from './image-config.ts';
+import type { PlannedLayer } from './registry/resolve.ts';
 
 export type Image = {
   /** The digest of the configuration, `sha256:…`: the same for every name and registry. */
@@ -28,6 +29,8 @@ export type ImageContent = {
   readonly target: Descriptor;
   /** All blobs, with the target. */
   readonly blobs: readonly Descriptor[];
+  /** What to unpack, the lowest first; absent in records of the time when nothing asked for it. */
+  readonly layers?: readonly PlannedLayer[];
 };
 
 export function imageOf({ id, tags, contents, sizeBytes, config, chainIds }: ImageRecord): Image {

@@ -7,12 +7,14 @@ import { type Archive, importArchive } from './archive/import-archive.ts';
 import type { Image } from './image.ts';
 import { prepareRootfs, releaseRootfs } from './container-rootfs.ts';
 import { Joined } from './joined.ts';
+import { snapshottersOf } from './other-snapshotters.ts';
 import { closeParts, type ImageParts, type ImagesOptions, openParts } from './parts.ts';
 import { pinnedBy } from './pinned.ts';
 import { pullImage } from './pull.ts';
 import type { PullProgress } from './pull-progress.ts';
 import { formatReference, parseReference, parseTag } from './reference.ts';
 import type { Credentials } from './registry/credentials.ts';
+import type { SnapshotKind } from './snapshots/backend.ts';
 import { stageCode, stageFault } from './stage-fault.ts';
 import type { RootfsUsage } from './usage/rootfs-usage.ts';
 
@@ -70,8 +72,11 @@ export type Images = {
     readonly usedBytes: number;
     readonly inodesUsed: number;
   }>;
-  /** What to mount as a container's root; also keeps the image's layers. Idempotent. */
-  prepareRootfs(containerId: string, imageId: string): Promise<Mount>;
+  /**
+   * What to mount as a container's root; also keeps the image's layers. Idempotent. For a snapshotter
+   * that is not the node's usual one the image is unpacked first, if it is not yet.
+   */
+  prepareRootfs(containerId: string, imageId: string, kind?: SnapshotKind): Promise<Mount>;
   /** Gives up what prepareRootfs made, which must be mounted no more. Idempotent. */
   releaseRootfs(containerId: string): Promise<void>;
   /** What a container has written, as last measured; what is asked for often is measured often. */
@@ -87,7 +92,7 @@ export type Images = {
  */
 export async function openImages(options: ImagesOptions): Promise<Images> {
   const parts = openParts(options);
-  const { table, rootfs, snapshots, content, garbage } = parts;
+  const { table, rootfs, snapshots, others, content, garbage } = parts;
   const pulls = new Joined<string, Image>();
   const imports = new Joined<string, readonly Image[]>();
   await writeIndex(parts);
@@ -126,14 +131,15 @@ export async function openImages(options: ImagesOptions): Promise<Images> {
       await writeIndex(parts);
     },
     usage: async () => {
-      const [unpacked, packed] = [snapshots.usage(), content.usage()];
+      const stores = [content, snapshots, ...snapshottersOf(others)].map((each) => each.usage());
       return {
         mountpoint: parts.options.root,
-        usedBytes: unpacked.usedBytes + packed.usedBytes,
-        inodesUsed: unpacked.inodes + packed.inodes,
+        usedBytes: stores.reduce((sum, { usedBytes }) => sum + usedBytes, 0),
+        inodesUsed: stores.reduce((sum, { inodes }) => sum + inodes, 0),
       };
     },
-    prepareRootfs: (containerId, imageId) => prepareRootfs(parts, containerId, imageId),
+    prepareRootfs: (containerId, imageId, kind) =>
+      prepareRootfs(parts, containerId, { imageId, kind }),
     releaseRootfs: async (containerId) => releaseRootfs(parts, containerId),
     rootfsUsage: (containerId) => parts.usages.of(containerId),
     rootfsOwners: () => rootfs.owners(),

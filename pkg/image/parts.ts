@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Log } from '#log/log.ts';
 import type { Database } from '#store/database.ts';
 import type { ArchiveCalls } from './archive/archive-worker.ts';
+import { snapshotterOf } from './container-rootfs.ts';
 import { ContentStore } from './content-store.ts';
 import { Downloads } from './downloads.ts';
 import { Garbage } from './garbage.ts';
@@ -15,6 +16,12 @@ import type { FetchCalls } from './registry/fetch-worker.ts';
 import { type Patience, usualPatience } from './registry/patience.ts';
 import { RootfsTable } from './rootfs-table.ts';
 import type { SnapshotKind } from './snapshots/backend.ts';
+import {
+  keepOnlyContainers,
+  openOthers,
+  type OtherSnapshotters,
+  snapshottersOf,
+} from './other-snapshotters.ts';
 import { openSnapshotter } from './snapshots/open.ts';
 import type { Snapshotter } from './snapshots/snapshotter.ts';
 import { Trash } from './trash.ts';
@@ -33,6 +40,8 @@ export type ImagesOptions = {
   readonly log: Log;
   /** How unpacked layers become root filesystems. */
   readonly snapshotter?: SnapshotKind;
+  /** Further ones, for containers that ask for them. */
+  readonly otherSnapshotters?: readonly SnapshotKind[];
   /** A layer that is larger, packed or unpacked, is refused. */
   readonly maxLayerBytes?: number;
   /** Names of images that are not to be removed to make room; `*` stands for any characters. */
@@ -56,6 +65,7 @@ export type ImageParts = {
   readonly rootfs: RootfsTable;
   readonly content: ContentStore;
   readonly snapshots: Snapshotter;
+  readonly others: OtherSnapshotters;
   readonly garbage: Garbage;
   readonly trash: Trash;
   readonly persister: Persister;
@@ -73,6 +83,7 @@ export type ImageParts = {
 const defaults = {
   authFiles: [],
   snapshotter: 'overlay',
+  otherSnapshotters: [],
   registryPatience: usualPatience,
   maxLayerBytes: 64 * 2 ** 30,
   pinned: [],
@@ -99,35 +110,42 @@ export function openParts(given: ImagesOptions): ImageParts {
   const trash = new Trash(join(root, 'trash'), { log, workerIdleMs });
   const content = new ContentStore(join(root, 'content'), trash);
   const pools = workerPools(workerIdleMs);
-  const { fetchers, unpackers, cloners } = pools;
+  const { fetchers, unpackers } = pools;
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  const threads = options.snapshotter === 'overlay' ? unpackers : cloners;
+  const own = { database, log, trash, bootId };
   const snapshots = openSnapshotter(options.snapshotter, {
+    ...own,
     root,
-    database,
-    log,
-    trash,
-    bootId,
-    threads,
+    table: 'image_snapshots',
+    threads: threadsOf(options.snapshotter, pools),
   });
   const table = new ImageTable(database, log);
   const rootfs = new RootfsTable(database, log);
   forgetIncomplete(table, snapshots, log);
-  const garbage = new Garbage({ table, rootfs, content, snapshots });
-  content.learnSizes(table.blobs());
-  garbage.collect();
-  snapshots.keepOnlyContainers(new Set(rootfs.owners()));
   const downloads = new Downloads(content, fetchers, () => garbage.collect());
   const layers = new Layers({ downloads, snapshots, unpackers, maxLayerBytes });
+  const others = openOthers(options, rootfs, (kind, place) => {
+    const other = openSnapshotter(kind, { ...own, ...place, threads: threadsOf(kind, pools) });
+    const deps = { downloads, snapshots: other, unpackers, maxLayerBytes };
+    return { snapshots: other, layers: new Layers(deps) };
+  });
+  const garbage = new Garbage({ table, rootfs, content, snapshots, others });
+  content.learnSizes(table.blobs());
+  garbage.collect();
+  keepOnlyContainers({ rootfs, snapshots, others });
   const progress = new PullProgressBoard({ content, snapshots, downloads });
-  const persister = new Persister(snapshots, log);
+  const persister = new Persister([snapshots, ...snapshottersOf(others)], log);
   const usages = new RootfsUsages({
     threads: pools.measurers,
     log,
-    writtenBy: (containerId) => snapshots.writtenBy(containerId),
+    writtenBy: (id) => snapshotterOf({ snapshots, others }, rootfs.find(id)?.kind).writtenBy(id),
   });
-  const stores = { table, rootfs, content, snapshots, garbage, trash, persister, usages };
+  const stores = { table, rootfs, content, snapshots, others, garbage, trash, persister, usages };
   return { options, ...stores, ...pools, downloads, layers, progress };
+}
+
+function threadsOf(kind: SnapshotKind, pools: ReturnType<typeof workerPools>) {
+  return kind === 'overlay' ? pools.unpackers : pools.cloners;
 }
 
 function workerPools(idleMs: number) {
@@ -159,6 +177,7 @@ export async function closeParts(parts: ImageParts): Promise<void> {
   await Promise.all([
     parts.persister.close(),
     parts.layers.close(),
+    ...Array.from(parts.others.values(), ({ layers }) => layers.close()),
     parts.downloads.close(),
     parts.fetchers.close(),
     parts.unpackers.close(),

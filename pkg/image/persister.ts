@@ -6,14 +6,14 @@ const delayMs = 30_000;
 
 /** Has new snapshots written to the disk for certain, when nobody waits for the disk. */
 export class Persister {
-  readonly #snapshots: Snapshotter;
+  readonly #snapshotters: readonly Snapshotter[];
   readonly #log: Log;
   readonly #closing = new AbortController();
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> = Promise.resolve();
 
-  constructor(snapshots: Snapshotter, log: Log) {
-    this.#snapshots = snapshots;
+  constructor(snapshotters: readonly Snapshotter[], log: Log) {
+    this.#snapshotters = snapshotters;
     this.#log = log;
   }
 
@@ -34,7 +34,7 @@ export class Persister {
 
   async #persist(): Promise<void> {
     try {
-      await this.#snapshots.persist(this.#closing.signal);
+      for (const each of this.#snapshotters) await each.persist(this.#closing.signal);
     } catch (error) {
       if (!this.#closing.signal.aborted) this.#log.warn({ error }, 'sync the snapshots');
     }

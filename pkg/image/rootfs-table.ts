@@ -1,12 +1,15 @@
 import type { Log } from '#log/log.ts';
 import type { Database } from '#store/database.ts';
+import type { SnapshotKind } from './snapshots/backend.ts';
 import { RecordTable } from '#store/record-table.ts';
 
-type Rootfs = {
+export type Rootfs = {
   /** The container's. */
   readonly id: string;
   /** The image's layers as they were when the container was made, the lowest first. */
   readonly chainIds: readonly string[];
+  /** Of its snapshotter; absent for the node's usual one. */
+  readonly kind?: SnapshotKind | undefined;
 };
 
 /** Which containers have a root filesystem, and of which layers: what keeps these layers. */
@@ -21,18 +24,17 @@ export class RootfsTable {
     this.#records = new Map(records.map((record) => [record.id, record]));
   }
 
-  has(containerId: string): boolean {
-    return this.#records.has(containerId);
+  /** What the container has; what is given, if it has none yet. */
+  enter(ifNew: Rootfs): Rootfs {
+    const known = this.find(ifNew.id);
+    if (known !== undefined) return known;
+    this.#table.put(ifNew);
+    this.#records.set(ifNew.id, ifNew);
+    return ifNew;
   }
 
-  /** The container's layers; those given if it has none yet. */
-  chainIdsOf(containerId: string, ifNew: readonly string[]): readonly string[] {
-    const known = this.#records.get(containerId);
-    if (known !== undefined) return known.chainIds;
-    const record = { id: containerId, chainIds: ifNew };
-    this.#table.put(record);
-    this.#records.set(containerId, record);
-    return ifNew;
+  find(containerId: string): Rootfs | undefined {
+    return this.#records.get(containerId);
   }
 
   delete(containerId: string): void {
@@ -44,8 +46,8 @@ export class RootfsTable {
     return [...this.#records.keys()];
   }
 
-  /** All layers of all containers. */
-  chainIds(): string[] {
-    return [...this.#records.values()].flatMap(({ chainIds }) => chainIds);
+  /** Those of one snapshotter: undefined is the node's usual one. */
+  of(kind: SnapshotKind | undefined): readonly Rootfs[] {
+    return [...this.#records.values()].filter((record) => record.kind === kind);
   }
 }

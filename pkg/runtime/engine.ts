@@ -10,6 +10,7 @@ import type { BlockioClass, IoLimits } from './container/blockio.ts';
 import type { AttachPump } from './container/attach-pump.ts';
 import type { Container } from './container/container.ts';
 import type { ExitWatch } from './container/exit.ts';
+import type { OomLedger } from './container/oom-ledger.ts';
 import type { EventLog } from './events/event-log.ts';
 import type { ContainerId, SandboxId } from './id.ts';
 import type { Layout } from './layout.ts';
@@ -38,7 +39,8 @@ export type ImageForContainer = {
 /** Implemented by pkg/image. */
 export type Images = {
   find(reference: string): ImageForContainer | undefined;
-  prepareRootfs(containerId: string, imageId: string): Promise<Mount>;
+  /** Of the snapshotter of that name; of the node's usual one without. */
+  prepareRootfs(containerId: string, imageId: string, snapshotter?: string): Promise<Mount>;
   releaseRootfs(containerId: string): Promise<void>;
   rootfsOwners(): readonly string[];
 };
@@ -118,6 +120,7 @@ export type Engine = {
   readonly creatingContainers: SingleFlight<string, ContainerId>;
   readonly exits: ExitWatch;
   readonly seccompFilters: SeccompFilters;
+  readonly oomLedger: OomLedger;
   readonly attachPump: AttachPump;
   /** Of the containers whose stdin ends with their first client, those that this daemon connected to. */
   readonly attachedOnce: Set<ContainerId>;

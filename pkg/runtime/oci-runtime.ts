@@ -18,6 +18,8 @@ export type OciRuntime = {
   /** Options of its own, before the command. */
   readonly options: readonly string[];
   readonly cgroupDriver: CgroupDriver;
+  /** Of the root filesystems of its containers; absent for the node's usual one. */
+  readonly snapshotter?: string;
   readonly features: HandlerFeatures;
 };
 

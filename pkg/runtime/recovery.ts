@@ -50,6 +50,7 @@ async function recoverContainer(engine: Engine, container: Container): Promise<v
     case 'starting':
       return endInterruptedStart(engine, container);
     case 'running':
+      await engine.oomLedger.open(engine, container);
       if (!isAlive(container.state.process))
         await engine.exits.wait(engine, container.id, { timeoutMs: 5_000 });
       return;

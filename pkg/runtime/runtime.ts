@@ -11,6 +11,7 @@ import type { Engine } from './engine.ts';
 import { EventLog } from './events/event-log.ts';
 import { watchRecords } from './events/watch-records.ts';
 import { createLayout } from './layout.ts';
+import { OomLedger } from './container/oom-ledger.ts';
 import { recover } from './recovery.ts';
 import { Registry } from './registry.ts';
 import { SeccompFilters } from './seccomp-filters.ts';
@@ -66,6 +67,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Engine> {
     events: new EventLog(),
     stats: new StatsReaders(options.cgroups),
     seccompFilters: new SeccompFilters(),
+    oomLedger: new OomLedger(),
     attachPump: new AttachPump(),
     attachedOnce: new Set(),
     stopSignalled: new Set(),

@@ -49,9 +49,7 @@ function addService(server: Server, deps: ServerDeps, { name, rpcs }: Service): 
     const handle: Handler<object, object> = (request, signal) =>
       implementation(deps, request, signal);
     handlers[rpc] =
-      implementation === undefined
-        ? unimplemented(rpc, responseStream)
-        : unary(rpc, deps, handle);
+      implementation === undefined ? unimplemented(rpc, responseStream) : unary(rpc, deps, handle);
   }
   server.addService(definition, handlers);
 }

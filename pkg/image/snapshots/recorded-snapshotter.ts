@@ -38,6 +38,8 @@ export type SnapshotterOptions = {
   /** Changes when the machine starts: /proc/sys/kernel/random/boot_id. */
   readonly bootId: string;
   readonly threads: LayerThreads;
+  /** Of the records. */
+  readonly table: string;
 };
 
 /**
@@ -63,7 +65,7 @@ export class RecordedSnapshotter implements Snapshotter {
     mkdirSync(this.#snapshots, { recursive: true, mode: 0o700 });
     mkdirSync(this.#containers, { recursive: true, mode: 0o700 });
     const fields = ['number', 'usedBytes', 'inodes'] as const;
-    this.#table = new RecordTable(options.database, 'image_snapshots', fields);
+    this.#table = new RecordTable(options.database, options.table, fields);
     this.#records = this.#load();
     this.#lastNumber = this.#sweep();
   }

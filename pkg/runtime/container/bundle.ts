@@ -43,8 +43,13 @@ export async function makeBundle(
     mkdirSync(dirname(container.logPath), { recursive: true, mode: 0o755 });
   }
   const users = podUsers(engine, sandbox);
+  const runtime = handlerOf(engine, container.runtimeHandler);
   await stage('snapshot', async () =>
-    mountRootfs(await engine.images.prepareRootfs(id, image.id), paths.rootfs, users),
+    mountRootfs(
+      await engine.images.prepareRootfs(id, image.id, runtime.snapshotter),
+      paths.rootfs,
+      users,
+    ),
   );
   const user = resolveUser(config.security, image.config.user, {
     passwd: readFileInRoot(paths.rootfs, '/etc/passwd', maxAccountFileBytes),
@@ -68,7 +73,6 @@ export async function makeBundle(
       limits: engine.limits,
     });
     const spec = applyEdits(plain, await findEdits(config.cdiDevices, engine.cdiSpecDirs));
-    const runtime = handlerOf(engine, container.runtimeHandler);
     const filter = engine.seccompFilters.annotations(id, runtime, spec.linux.seccomp);
     const annotations = { ...spec.annotations, ...filter };
     writeFileSync(paths.config, stringifyExact({ ...spec, annotations }), { mode: 0o600 });

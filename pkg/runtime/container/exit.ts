@@ -141,7 +141,8 @@ export class ExitWatch {
 async function explainExit(engine: Engine, container: Container, exit: Exit): Promise<ExitedState> {
   const startedAt =
     container.state.kind === 'running' ? container.state.startedAt : exit.finishedAt;
-  const oomKilled = exit.exitCode === 137 && (await wasOomKilled(engine, container));
+  const oomKills = await engine.oomLedger.settle(engine, container);
+  const oomKilled = exit.exitCode === 137 && (oomKills > 0 || sawOomKill(engine, container));
   return {
     kind: 'exited',
     startedAt,
@@ -154,10 +155,9 @@ async function explainExit(engine: Engine, container: Container, exit: Exit): Pr
   };
 }
 
-/** systemd removes the cgroup of an ended container at once; the monitor has looked before that. */
-async function wasOomKilled({ cgroups, layout }: Engine, container: Container): Promise<boolean> {
-  if ((await cgroups.oomKills(container.cgroupPath)) > 0) return true;
-  return !cgroups.exists(container.cgroupPath) && existsSync(layout.container(container.id).oom);
+/** Whether the monitor says so; believed when the cgroup, which has the last word, is gone. */
+function sawOomKill({ cgroups, layout }: Engine, { id, cgroupPath }: Container): boolean {
+  return !cgroups.exists(cgroupPath) && existsSync(layout.container(id).oom);
 }
 
 async function clearAfterExit(engine: Engine, container: Container): Promise<boolean> {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { SpecMount } from '#api/oci/runtime.ts';
 import { Fault, faultCode } from '#errors/fault.ts';
 import { openDirectoryInRoot } from '#linux/in-root.ts';
-import type { Engine, ImageForContainer } from '#runtime/engine.ts';
+import { type Engine, handlerOf, type ImageForContainer } from '#runtime/engine.ts';
 import type { Container, ImageVolume } from './container.ts';
 import { mountRootfs, type PodUsers } from './rootfs.ts';
 
@@ -29,17 +29,19 @@ export type MountedVolumes = {
  */
 export async function mountImageVolumes(
   engine: Engine,
-  { id, config }: Container,
+  { id, config, runtimeHandler }: Container,
   users: PodUsers | undefined,
 ): Promise<MountedVolumes> {
   const mounts: SpecMount[] = [];
   const imageRefs: string[] = [];
+  const { snapshotter } = handlerOf(engine, runtimeHandler);
   for (const [index, volume] of config.imageVolumes.entries()) {
     try {
       const image = findImage(engine, volume);
       const target = join(engine.layout.container(id).volumes, String(index));
       mkdirSync(target, { recursive: true, mode: 0o700 });
-      const mount = await engine.images.prepareRootfs(volumeOwner(id, index), image.id);
+      const owner = volumeOwner(id, index);
+      const mount = await engine.images.prepareRootfs(owner, image.id, snapshotter);
       mountRootfs(mount, target, users);
       mounts.push(bindOf(volume, target));
       imageRefs.push(image.repoDigests[0] ?? image.id);

@@ -41,4 +41,5 @@ export async function releaseContainer(engine: Engine, container: Container): Pr
   engine.seccompFilters.forget(id);
   engine.stopSignalled.delete(id);
   engine.containers.delete(container);
+  engine.oomLedger.forget(engine, container);
 }

@@ -51,6 +51,7 @@ async function startProcesses(engine: Engine, container: Container): Promise<voi
   const { driver: cgroupDriver } = sandbox.cgroup;
   rmSync(engine.layout.container(id).exit, { force: true });
   engine.exits.forget(id);
+  await engine.oomLedger.open(engine, container);
   const monitored = { id, name, logPath, stdin, stdinOnce, tty, cgroupDriver };
   const pid = await stage('monitor', () =>
     createMonitored(engine.monitor, runtime, { layout: engine.layout, container: monitored }),
@@ -58,7 +59,7 @@ async function startProcesses(engine: Engine, container: Container): Promise<voi
   engine.seccompFilters.learn(id, runtime);
   const process = identifyProcess(pid);
   if (process === undefined) throw new Fault('internal', 'the process ended before it was started');
-  await stage('cgroup', () => limitBlockio(engine, sandbox, container));
+  await limitBlockio(engine, sandbox, container);
   const startedAt = now();
   const { hasStartHooks = false } = container;
   await stage('runtime', () => startProcess(runtime, id, { hasStartHooks }));

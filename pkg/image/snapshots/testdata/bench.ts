@@ -74,7 +74,7 @@ export class Bench implements AsyncDisposable {
       return this.#threads.call(name, argument, signal);
     };
     const options = { root: this.root, database: this.#database, log, trash: this.#trash, bootId };
-    return openSnapshotter(kind, { ...options, threads: { call } });
+    return openSnapshotter(kind, { ...options, table: 'image_snapshots', threads: { call } });
   }
 
   restartDaemon(): void {
