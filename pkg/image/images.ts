@@ -79,6 +79,8 @@ export type Images = {
   prepareRootfs(containerId: string, imageId: string, kind?: SnapshotKind): Promise<Mount>;
   /** Gives up what prepareRootfs made, which must be mounted no more. Idempotent. */
   releaseRootfs(containerId: string): Promise<void>;
+  /** Where images and what containers write are. */
+  readonly root: string;
   /** What a container has written, as last measured; what is asked for often is measured often. */
   rootfsUsage(containerId: string): RootfsUsage | undefined;
   /** The containers that have a root filesystem. */
@@ -142,6 +144,7 @@ export async function openImages(options: ImagesOptions): Promise<Images> {
       prepareRootfs(parts, containerId, { imageId, kind }),
     releaseRootfs: async (containerId) => releaseRootfs(parts, containerId),
     rootfsUsage: (containerId) => parts.usages.of(containerId),
+    root: parts.options.root,
     rootfsOwners: () => rootfs.owners(),
     close: async () => {
       await Promise.all([pulls.close(), imports.close(), closeParts(parts)]);

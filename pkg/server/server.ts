@@ -12,7 +12,8 @@ import { bindPrivately } from '#linux/unix-socket.ts';
 import { serviceDefinition } from './codec.ts';
 import type { ServerDeps } from './deps.ts';
 import { imageService, runtimeService } from './services.ts';
-import { type Handler, unary } from './unary.ts';
+import { streaming } from './streaming.ts';
+import { unary } from './unary.ts';
 
 /** What kubelet's own client takes at the most. */
 const maxMessageBytes = 16 * 1024 * 1024;
@@ -32,24 +33,31 @@ export async function serveCri(deps: ServerDeps, path: string): Promise<CriServe
     'grpc.keepalive_permit_without_calls': 1,
     'grpc.http2.min_ping_interval_without_data_ms': 1_000,
   });
-  addService(server, deps, { name: 'RuntimeService', rpcs: runtimeService });
-  addService(server, deps, { name: 'ImageService', rpcs: imageService });
+  const closing = new AbortController();
+  const callDeps = { ...deps, closing: closing.signal };
+  addService(server, callDeps, { name: 'RuntimeService', rpcs: runtimeService });
+  addService(server, callDeps, { name: 'ImageService', rpcs: imageService });
   await listen(server, path);
-  return { close: (graceMs) => close(server, path, graceMs) };
+  return {
+    close: (graceMs) => {
+      closing.abort();
+      return close(server, path, graceMs);
+    },
+  };
 }
 
 type Service = { readonly name: string; readonly rpcs: object };
+type Deps = ServerDeps & { readonly closing: AbortSignal };
 
-function addService(server: Server, deps: ServerDeps, { name, rpcs }: Service): void {
+function addService(server: Server, deps: Deps, { name, rpcs }: Service): void {
   const definition = serviceDefinition(name);
   const implemented = new Map(Object.entries(rpcs));
   const handlers: UntypedServiceImplementation = {};
   for (const [rpc, { responseStream }] of Object.entries(definition)) {
     const implementation = implemented.get(rpc);
-    const handle: Handler<object, object> = (request, signal) =>
-      implementation(deps, request, signal);
-    handlers[rpc] =
-      implementation === undefined ? unimplemented(rpc, responseStream) : unary(rpc, deps, handle);
+    if (implementation === undefined) handlers[rpc] = unimplemented(rpc, responseStream);
+    else if (responseStream) handlers[rpc] = streaming(rpc, deps, implementation.bind(null, deps));
+    else handlers[rpc] = unary(rpc, deps, implementation.bind(null, deps));
   }
   server.addService(definition, handlers);
 }

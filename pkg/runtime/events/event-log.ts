@@ -22,6 +22,8 @@ export class EventLog {
   readonly #listeners = new Set<Listener>();
   #kept: LifeEvent[] = [];
   #lastSequence = 0;
+  #followers = 0;
+  #toldUpTo = 0;
 
   get lastSequence(): number {
     return this.#lastSequence;
@@ -48,35 +50,45 @@ export class EventLog {
   }
 
   /**
-   * All events until `signal` is aborted. Who does not keep up gets a Fault `resource-exhausted`
-   * instead of a list with gaps, and has to look for itself at what there is now.
+   * All events until `stop` is aborted. Who does not keep up is not given a list with gaps: `stop` is
+   * aborted then, and this throws, with a Fault `resource-exhausted`. They have to look for themselves
+   * at what there is now.
    */
   async *follow(
-    signal: AbortSignal,
+    stop: AbortController,
     { after = this.#lastSequence }: FollowOptions = {},
   ): AsyncGenerator<LifeEvent, void, undefined> {
-    let waiting = this.recent().filter(({ sequence }) => sequence > after);
+    const waiting = this.recent().filter(({ sequence }) => sequence > after);
     let news = Promise.withResolvers<void>();
     using _listening = this.listen((event) => {
-      if (waiting.length <= maxWaiting) waiting.push(event);
+      waiting.push(event);
+      if (waiting.length > maxWaiting) stop.abort(tooSlow());
       news.resolve();
     });
     const wake = (): void => news.resolve();
-    signal.addEventListener('abort', wake);
+    stop.signal.addEventListener('abort', wake);
+    while (!stop.signal.aborted) {
+      news = Promise.withResolvers();
+      yield* waiting.splice(0);
+      if (waiting.length === 0 && !stop.signal.aborted) await news.promise;
+    }
+    if (stop.signal.reason instanceof Fault) throw stop.signal.reason;
+  }
+
+  /**
+   * As `follow`, for clients that take turns: the first one gets what is kept from before it came, and
+   * each that comes when no other is there goes on where the last one ended.
+   */
+  async *followOn(stop: AbortController): AsyncGenerator<LifeEvent, void, undefined> {
+    const after = this.#followers === 0 ? this.#toldUpTo : this.#lastSequence;
+    this.#followers += 1;
     try {
-      while (!signal.aborted) {
-        if (waiting.length > maxWaiting) throw tooSlow();
-        const event = waiting.shift();
-        if (event !== undefined) {
-          yield event;
-          continue;
-        }
-        waiting = [];
-        news = Promise.withResolvers();
-        await news.promise;
+      for await (const event of this.follow(stop, { after })) {
+        yield event;
+        this.#toldUpTo = Math.max(this.#toldUpTo, event.sequence);
       }
     } finally {
-      signal.removeEventListener('abort', wake);
+      this.#followers -= 1;
     }
   }
 

@@ -1,6 +1,8 @@
-import type { LinkCounters } from '#linux/netlink/link-counters.ts';
+import type { LinkCounters as Interface } from '#linux/netlink/link-counters.ts';
 import type { Engine } from '#runtime/engine.ts';
 import type { Sandbox } from '#runtime/sandbox/sandbox.ts';
+
+export type { LinkCounters as Interface } from '#linux/netlink/link-counters.ts';
 
 /** So many pods take the system thread some milliseconds; then those who make pods have their turn. */
 const podsAtOnce = 50;
@@ -12,11 +14,11 @@ const podsAtOnce = 50;
 export async function readPodTraffic(
   { thread, layout }: Pick<Engine, 'thread' | 'layout'>,
   sandboxes: readonly Sandbox[],
-): Promise<ReadonlyMap<string, readonly LinkCounters[]>> {
+): Promise<ReadonlyMap<string, readonly Interface[]>> {
   const pods = sandboxes
     .filter(({ state, config }) => state === 'ready' && config.namespaces.network === 'pod')
     .map(({ id }) => ({ id, path: layout.sandbox(id).namespace('net') }));
-  const traffic = new Map<string, readonly LinkCounters[]>();
+  const traffic = new Map<string, readonly Interface[]>();
   for (let from = 0; from < pods.length; from += podsAtOnce) {
     const some = pods.slice(from, from + podsAtOnce);
     const paths = some.map(({ path }) => path);

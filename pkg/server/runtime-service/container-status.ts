@@ -24,12 +24,12 @@ export function containerStatus(
   if (container.state.kind === 'creating')
     throw new Fault('not-found', `no container "${request.containerId}"`);
   return {
-    status: statusOf(container),
+    status: containerStatusMessage(container),
     info: request.verbose ? { info: JSON.stringify(verboseInfo(engine, container)) } : {},
   };
 }
 
-function statusOf(container: Container): ContainerStatus {
+export function containerStatusMessage(container: Container): ContainerStatus {
   const { id, config, createdAt, image, logPath, user } = container;
   const { metadata, labels, annotations, mounts } = config;
   return {

@@ -2,25 +2,46 @@ import type {
   Container as ContainerMessage,
   ContainerFilter,
   ListContainersRequest,
-  ListContainersResponse,
+  StreamContainersRequest,
 } from '#api/cri/v1/types.ts';
 import type { Container } from '#runtime/container/container.ts';
 import type { ServerDeps } from '#server/deps.ts';
+import {
+  type EncodedItem,
+  type EncodedMessage,
+  listed,
+  onceEncoder,
+  streamed,
+} from '#server/encoded-list.ts';
 import { hasLabels } from '#server/label-filter.ts';
 import { imageSpec, stateOf } from './container-message.ts';
 
 /** Answered from memory, newest last. */
 export function listContainers(
-  { engine }: ServerDeps,
+  deps: ServerDeps,
   { filter }: ListContainersRequest,
-): ListContainersResponse {
-  const listed = engine.containers.all().filter(({ state }) => state.kind !== 'creating');
-  return {
-    containers: listed
-      .filter((container) => filter === null || matches(container, filter))
-      .map(item),
-  };
+): Promise<EncodedMessage> {
+  return listed(items(deps, filter));
 }
+
+/** The same in parts, for lists that are larger than a message may be. */
+export function streamContainers(
+  deps: ServerDeps,
+  { filter }: StreamContainersRequest,
+): AsyncIterable<EncodedMessage> {
+  return streamed(items(deps, filter));
+}
+
+function items({ engine }: ServerDeps, filter: ContainerFilter | null): EncodedItem[] {
+  return engine.containers
+    .all()
+    .filter(({ state }) => state.kind !== 'creating')
+    .filter((container) => filter === null || matches(container, filter))
+    .map(encode);
+}
+
+/** kubelet lists all of them every second. */
+const encode = onceEncoder('Container', messageOf);
 
 function matches(container: Container, filter: ContainerFilter): boolean {
   return (
@@ -31,7 +52,7 @@ function matches(container: Container, filter: ContainerFilter): boolean {
   );
 }
 
-function item(container: Container): ContainerMessage {
+function messageOf(container: Container): ContainerMessage {
   const { id, sandboxId, config, image, createdAt } = container;
   const { metadata, labels, annotations } = config;
   return {

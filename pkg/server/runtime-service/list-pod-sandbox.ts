@@ -1,24 +1,47 @@
 import type {
   ListPodSandboxRequest,
-  ListPodSandboxResponse,
   PodSandbox,
   PodSandboxFilter,
+  StreamPodSandboxesRequest,
 } from '#api/cri/v1/types.ts';
 import type { Sandbox } from '#runtime/sandbox/sandbox.ts';
 import type { ServerDeps } from '#server/deps.ts';
+import {
+  type EncodedItem,
+  type EncodedMessage,
+  listed,
+  onceEncoder,
+  streamed,
+} from '#server/encoded-list.ts';
 import { hasLabels } from '#server/label-filter.ts';
 import { stateOf } from './pod-sandbox-status.ts';
 
 /** Answered from memory, newest last. */
 export function listPodSandbox(
-  { engine }: ServerDeps,
+  deps: ServerDeps,
   { filter }: ListPodSandboxRequest,
-): ListPodSandboxResponse {
-  const listed = engine.sandboxes.all().filter(({ state }) => state !== 'creating');
-  return {
-    items: listed.filter((sandbox) => filter === null || matches(sandbox, filter)).map(item),
-  };
+): Promise<EncodedMessage> {
+  return listed(items(deps, filter));
 }
+
+/** The same in parts, for lists that are larger than a message may be. */
+export function streamPodSandboxes(
+  deps: ServerDeps,
+  { filter }: StreamPodSandboxesRequest,
+): AsyncIterable<EncodedMessage> {
+  return streamed(items(deps, filter));
+}
+
+function items({ engine }: ServerDeps, filter: PodSandboxFilter | null): EncodedItem[] {
+  return engine.sandboxes
+    .all()
+    .filter(({ state }) => state !== 'creating')
+    .filter((sandbox) => filter === null || matches(sandbox, filter))
+    .map(encode);
+}
+
+/** kubelet lists all of them every second. */
+const encode = onceEncoder('PodSandbox', messageOf);
 
 function matches(sandbox: Sandbox, filter: PodSandboxFilter): boolean {
   return (
@@ -28,7 +51,7 @@ function matches(sandbox: Sandbox, filter: PodSandboxFilter): boolean {
   );
 }
 
-function item(sandbox: Sandbox): PodSandbox {
+function messageOf(sandbox: Sandbox): PodSandbox {
   const { id, createdAt, config } = sandbox;
   const { metadata, labels, annotations, runtimeHandler } = config;
   return { id, metadata, state: stateOf(sandbox), createdAt, labels, annotations, runtimeHandler };

@@ -1,4 +1,5 @@
 import {
+  type ContainerStatus,
   NamespaceMode,
   type PodSandboxStatus,
   type UserNamespace,
@@ -7,11 +8,15 @@ import {
   type PodSandboxStatusResponse,
 } from '#api/cri/v1/types.ts';
 import { Fault } from '#errors/fault.ts';
+import { now } from '#runtime/clock.ts';
+import type { Container } from '#runtime/container/container.ts';
 import type { Engine } from '#runtime/engine.ts';
 import type { Sandbox, SandboxConfig } from '#runtime/sandbox/sandbox.ts';
+import { containersOf } from '#runtime/sandbox/stop.ts';
 import type { ServerDeps } from '#server/deps.ts';
 import { mappingMessage } from '#server/user-namespace.ts';
 import { required } from '#server/required.ts';
+import { containerStatusMessage } from './container-status.ts';
 
 /** Answered from memory: no lock is taken and nothing is waited for. */
 export function podSandboxStatus(
@@ -22,7 +27,10 @@ export function podSandboxStatus(
   if (sandbox.state === 'creating')
     throw new Fault('not-found', `no sandbox "${request.podSandboxId}"`);
   return {
-    status: statusOf(sandbox),
+    status: podStatusMessage(sandbox),
+    // For a kubelet that goes by events: it asks for the rest of what an event has.
+    containersStatuses: listedIn(containersOf(engine, sandbox)),
+    timestamp: now(),
     info: request.verbose
       ? {
           info: JSON.stringify(verboseInfo(engine, sandbox)),
@@ -32,11 +40,16 @@ export function podSandboxStatus(
   };
 }
 
+/** The statuses of a pod's containers, without those that are being made. */
+export function listedIn(containers: readonly Container[]): ContainerStatus[] {
+  return containers.filter(({ state }) => state.kind !== 'creating').map(containerStatusMessage);
+}
+
 export function stateOf({ state }: Sandbox): PodSandboxState {
   return state === 'ready' ? PodSandboxState.SANDBOX_READY : PodSandboxState.SANDBOX_NOTREADY;
 }
 
-function statusOf(sandbox: Sandbox): PodSandboxStatus {
+export function podStatusMessage(sandbox: Sandbox): PodSandboxStatus {
   const { id, config, createdAt, network } = sandbox;
   const { metadata, labels, annotations, runtimeHandler } = config;
   return {

@@ -1,0 +1,89 @@
+import { randomBytes } from 'node:crypto';
+import { type Metadata, status } from '@grpc/grpc-js';
+import { type FaultCode, faultCode } from '#errors/fault.ts';
+import { type Log, withRequest } from '#log/log.ts';
+import { annotate } from '#trace/span.ts';
+import { parseTraceparent, type TraceContext } from '#trace/traceparent.ts';
+import type { Tracer } from '#trace/tracer.ts';
+import { toServiceError } from './status.ts';
+
+/** What every call needs, whatever it does. */
+export type CallDeps = { readonly log: Log; readonly tracer: Tracer };
+
+/** A call of a client, unary or not. */
+export type Call<Answer> = {
+  readonly request: Subject;
+  readonly metadata: Metadata;
+  readonly work: () => Promise<Answer> | Answer;
+  readonly done: (answer: Answer) => void;
+  readonly failed: (failure: { readonly code: number; readonly details: string }) => void;
+};
+
+/** Asked every few seconds by kubelet: their lines would drown the others. */
+const frequent =
+  /^(List|Stream|Version|Status|.*Status$|.*Stats$|ImageFsInfo|RuntimeConfig|ExecSync)/;
+
+/** Go on for as long as the client likes: their length says nothing. */
+const endless = new Set(['GetContainerEvents']);
+
+/** Nobody's fault. */
+const expected = new Set<FaultCode>(['not-found', 'cancelled']);
+
+/** What messages name that an operation may be about. */
+export type Subject = {
+  readonly podSandboxId?: string;
+  readonly containerId?: string;
+  readonly image?: { readonly image?: string } | null;
+};
+
+/** Answers a call: a request id in, status, a span and one log line out. */
+export async function answerCall<Answer extends Subject>(
+  rpc: string,
+  { log, tracer }: CallDeps,
+  { request, metadata, work, done, failed }: Call<Answer>,
+): Promise<void> {
+  const requestId = randomBytes(6).toString('hex');
+  const level = frequent.test(rpc) ? 'debug' : 'info';
+  const startedAt = performance.now();
+  const fields = (answer: Subject) => ({
+    ...subjectOf(request),
+    ...subjectOf(answer),
+    durationMs: Math.round((performance.now() - startedAt) * 100) / 100,
+  });
+  const operate = async (): Promise<Answer> => {
+    annotate(subjectOf(request));
+    const answer = await work();
+    annotate(subjectOf(answer));
+    return answer;
+  };
+  await withRequest({ requestId, rpc }, async () => {
+    try {
+      const beginning = { id: requestId, name: rpc, context: callerContext(metadata) };
+      const answer = await (endless.has(rpc) ? operate() : tracer.operation(beginning, operate));
+      log[level](fields(answer), 'done');
+      done(answer);
+    } catch (error) {
+      const failure = toServiceError(error);
+      const isExpected = expected.has(faultCode(error));
+      const failureLevel = isExpected ? level : 'error';
+      log[failureLevel]({ ...fields({}), code: status[failure.code] }, failure.details);
+      failed(failure);
+    }
+  });
+}
+
+/** The ids that a message is about, under the keys by which the whole log names them. */
+function subjectOf({ podSandboxId, containerId, image }: Subject): Record<string, string> {
+  return {
+    ...(podSandboxId ? { sandboxId: podSandboxId } : {}),
+    ...(containerId ? { containerId } : {}),
+    ...(image?.image ? { image: image.image } : {}),
+  };
+}
+
+/** The trace that the caller's call is a part of: kubelet sends one when its tracing is configured. */
+function callerContext(metadata: Metadata): TraceContext | undefined {
+  const [header] = metadata.get('traceparent');
+  if (header === undefined) return undefined;
+  return parseTraceparent(String(header), metadata.get('tracestate').join(','));
+}

@@ -1,0 +1,60 @@
+import type {
+  ContainerStatsFilter,
+  ListContainerStatsRequest,
+  StreamContainerStatsRequest,
+} from '#api/cri/v1/types.ts';
+import type { Container } from '#runtime/container/container.ts';
+import { Turns } from '#runtime/stats/turns.ts';
+import type { ServerDeps } from '#server/deps.ts';
+import {
+  type EncodedItem,
+  type EncodedMessage,
+  itemEncoder,
+  listed,
+  streamed,
+} from '#server/encoded-list.ts';
+import { hasLabels } from '#server/label-filter.ts';
+import { containerGroups, containerStatsMessage } from './container-stats.ts';
+
+/** Of all containers that run. One that ends meanwhile is left out. */
+export function listContainerStats(
+  deps: ServerDeps,
+  { filter }: ListContainerStatsRequest,
+): Promise<EncodedMessage> {
+  return listed(items(deps, filter));
+}
+
+/** The same in parts, for lists that are larger than a message may be. */
+export function streamContainerStats(
+  deps: ServerDeps,
+  { filter }: StreamContainerStatsRequest,
+): AsyncIterable<EncodedMessage> {
+  return streamed(items(deps, filter));
+}
+
+async function* items(
+  deps: ServerDeps,
+  filter: ContainerStatsFilter | null,
+): AsyncGenerator<EncodedItem> {
+  const { containers, stats } = deps.engine;
+  const turns = new Turns();
+  for (const { id } of containers.all()) {
+    await turns.next();
+    // As it is now: others had their turn.
+    const container = containers.find(id);
+    if (container?.state.kind !== 'running') continue;
+    if (filter !== null && !matches(container, filter)) continue;
+    const reading = stats.read(container, containerGroups);
+    if (reading !== undefined) yield encode(containerStatsMessage(deps, container, reading));
+  }
+}
+
+const encode = itemEncoder('ContainerStats');
+
+function matches({ id, sandboxId, config }: Container, filter: ContainerStatsFilter): boolean {
+  return (
+    id.startsWith(filter.id) &&
+    sandboxId.startsWith(filter.podSandboxId) &&
+    hasLabels(config.labels, filter.labelSelector)
+  );
+}
