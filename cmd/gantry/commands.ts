@@ -28,6 +28,18 @@ export const commandGroups: Readonly<Record<string, Readonly<Record<string, Entr
     },
   },
   'Finding out': {
+    top: {
+      summary: 'a live table of what containers use',
+      load: async () => (await import('./top.ts')).top,
+    },
+    stats: {
+      summary: 'what containers have used so far',
+      load: async () => (await import('./stats.ts')).stats,
+    },
+    doctor: {
+      summary: 'check this node: what is wrong, and what mends it',
+      load: async () => (await import('./doctor.ts')).doctor,
+    },
     trace: {
       summary: 'what goes on, what was slow, what came last, stage by stage',
       load: async () => (await import('./trace.ts')).trace,

@@ -14,6 +14,7 @@ export type NodeView = {
 
 /** A view of the node whose daemon is at `places`. */
 export function nodeView(admin: AdminClient, { folders }: Places): NodeView {
+  let hasTold = false;
   return {
     pods: async () => {
       try {
@@ -23,7 +24,8 @@ export function nodeView(admin: AdminClient, { folders }: Places): NodeView {
         if (!isDown(error) || folders === undefined) throw error;
         const { recordedPods } = await import('./recorded-pods.ts');
         const pods = recordedPods(folders);
-        process.stderr.write(`gantry: ${error.message}; this is from its records\n`);
+        if (!hasTold) process.stderr.write(`gantry: ${error.message}; this is from its records\n`);
+        hasTold = true;
         return pods;
       }
     },

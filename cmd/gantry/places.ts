@@ -1,12 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isErrno } from '#errors/fault.ts';
+import { given } from '#runtime/given.ts';
 import { ExitError } from './command.ts';
 
 /** Where the daemon of this node is, and what it keeps where. */
 export type Places = {
   /** The daemon's admin socket. */
   readonly address: string;
+  /** The configuration file that was named. */
+  readonly config?: string;
   /** Absent where only the socket is known. */
   readonly folders?: Folders;
 };
@@ -32,13 +35,15 @@ export const defaultFolders = { root: '/var/lib/gantry', state: '/run/gantry' };
 export async function findPlaces(wishes: PlaceWishes): Promise<Places> {
   const { address, root, state, config } = wishes;
   if (address !== undefined && (root ?? state ?? config) === undefined) return { address };
-  const file = await readConfig(config);
+  const { admin_listen: listen, ...file } = await readConfig(config);
   const folders = {
-    root: root ?? file.root ?? defaultFolders.root,
-    state: state ?? file.state ?? defaultFolders.state,
+    ...defaultFolders,
+    ...given({ ...file, ...given({ root, state }) }),
   };
-  const configured = state === undefined ? file.admin_listen : undefined;
-  return { address: address ?? configured ?? join(folders.state, 'admin.sock'), folders };
+  // Whoever names another state folder means the socket in it.
+  const configured = state === undefined ? listen : undefined;
+  const usual = configured ?? join(folders.state, 'admin.sock');
+  return { address: address ?? usual, folders, ...given({ config }) };
 }
 
 type ConfigFile = {
