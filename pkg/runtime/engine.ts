@@ -64,6 +64,14 @@ export type PodNetwork = {
   reconcile(owners: ReadonlySet<string>): Promise<void>;
 };
 
+/** The limits that OCI runtimes do not, or not always, set as asked. */
+export type CgroupLimits = {
+  readonly io?: IoLimits;
+  readonly cpu?: { readonly quotaUs: 'max' };
+  /** Bytes, by page size. */
+  readonly hugetlb?: Readonly<Record<string, number>>;
+};
+
 /** Implemented by cgroupfs-ts. Paths begin at the root of the hierarchy. */
 export type Cgroups = {
   /** `unified` is cgroup v2 alone. */
@@ -82,7 +90,7 @@ export type Cgroups = {
   remove(path: string): Promise<void>;
   /** Removes the cgroup and those below as far as nobody uses them. */
   removeEmpty(path: string): Promise<void>;
-  setLimits(path: string, limits: { readonly io: IoLimits }): Promise<void>;
+  setLimits(path: string, limits: CgroupLimits): Promise<void>;
 };
 
 /** All that the verbs of the runtime work with. Made once, by openRuntime(). */

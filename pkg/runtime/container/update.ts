@@ -1,10 +1,11 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import type { Spec } from '#api/oci/runtime.ts';
 import { Fault, faultCode } from '#errors/fault.ts';
-import { type Engine, handlerOf } from '#runtime/engine.ts';
-import { updateResources } from '#runtime/oci-runtime.ts';
+import { type CgroupLimits, type Engine, handlerOf } from '#runtime/engine.ts';
+import { type OciRuntime, updateResources } from '#runtime/oci-runtime.ts';
 import { parseExact, stringifyExact } from '#runtime/spec/exact-json.ts';
-import { resourcesOf } from '#runtime/spec/resources.ts';
+import { resourcesOf, withoutEndlessQuota } from '#runtime/spec/resources.ts';
+import { checkMemoryInUse, checkResources } from './check-resources.ts';
 import type { Container, ContainerResources } from './container.ts';
 
 /**
@@ -22,6 +23,10 @@ export async function updateContainer(
   const container = engine.containers.get(id);
   const resources = mergeResources(container.resources, changes);
   try {
+    checkResources(engine, resources);
+    if (container.state.kind === 'running') {
+      checkMemoryInUse(engine, container, changes.memoryLimitBytes);
+    }
     writeResources(engine, container, resources);
     if (container.state.kind === 'running') await applyToCgroup(engine, container, resources);
   } catch (cause) {
@@ -52,7 +57,8 @@ function writeResources(engine: Engine, { id }: Container, resources: ContainerR
   const path = engine.layout.container(id).config;
   const spec = parseExact<Spec>(readFileSync(path, 'utf8'));
   const { devices } = spec.linux.resources;
-  const linux = { ...spec.linux, resources: resourcesOf(resources, devices) };
+  const limits = resourcesOf(withoutEndlessQuota(resources), devices);
+  const linux = { ...spec.linux, resources: limits };
   writeFileSync(`${path}.new`, stringifyExact({ ...spec, linux }), { mode: 0o600 });
   renameSync(`${path}.new`, path);
 }
@@ -60,13 +66,31 @@ function writeResources(engine: Engine, { id }: Container, resources: ContainerR
 /** A container that has ended by now has no cgroup to change. */
 async function applyToCgroup(
   engine: Engine,
-  { id, runtimeHandler }: Container,
+  { id, runtimeHandler, cgroupPath }: Container,
   resources: ContainerResources,
 ): Promise<void> {
+  const runtime = handlerOf(engine, runtimeHandler);
   try {
-    await updateResources(handlerOf(engine, runtimeHandler), id, resourcesOf(resources, []));
+    const isUnified = engine.cgroups.mounts.mode === 'unified';
+    const told = isUnified ? resources : withoutEndlessQuota(resources);
+    await updateResources(runtime, id, resourcesOf(told, []));
+    await engine.cgroups.setLimits(cgroupPath, beyond(engine, runtime, resources));
   } catch (error) {
     await engine.exits.check(engine, id);
     if (engine.containers.find(id)?.state.kind === 'running') throw error;
   }
+}
+
+/** What OCI runtimes do not change: runc no huge pages, and on cgroup v1 none takes a quota away. */
+function beyond(
+  { cgroups }: Engine,
+  { kind }: OciRuntime,
+  { cpuQuota = 0, hugepageLimits }: ContainerResources,
+): CgroupLimits {
+  const isEndless = cpuQuota < 0 && cgroups.mounts.mode !== 'unified';
+  const pages = hugepageLimits.map(({ pageSize, limitBytes }) => [pageSize, limitBytes] as const);
+  return {
+    ...(isEndless ? { cpu: { quotaUs: 'max' } } : {}),
+    ...(kind === 'crun' ? {} : { hugetlb: Object.fromEntries(pages) }),
+  };
 }

@@ -30,3 +30,9 @@ export function resourcesOf(wishes: ContainerResources, devices: DeviceRules): L
     ...(Object.keys(wishes.unified).length > 0 ? { unified: wishes.unified } : {}),
   };
 }
+
+/** A new cgroup has no quota anyway, and to say so to crun 1.8 is an error on cgroup v1. */
+export function withoutEndlessQuota(wishes: ContainerResources): ContainerResources {
+  const { cpuQuota = 0, ...others } = wishes;
+  return cpuQuota < 0 ? others : wishes;
+}

@@ -8,7 +8,7 @@ import type { confinementOf, NodeConfinement } from './confinement.ts';
 import { containerDevices } from './devices.ts';
 import { containerMounts, type PodFiles } from './mounts.ts';
 import { processOf } from './process.ts';
-import { resourcesOf } from './resources.ts';
+import { resourcesOf, withoutEndlessQuota } from './resources.ts';
 
 /** What the kernel of this node lets us hand on. */
 export type NodeLimits = {
@@ -54,7 +54,7 @@ export function buildSpec(input: SpecInput): Spec {
       namespaces: input.namespaces,
       ...idMappings(input.sandbox),
       cgroupsPath: ociCgroupsPath(input.sandbox.cgroup.driver, input.container.cgroupPath),
-      resources: resourcesOf(config.resources, devices.rules),
+      resources: resourcesOf(withoutEndlessQuota(config.resources), devices.rules),
       devices: devices.nodes,
       maskedPaths: privileged ? [] : security.maskedPaths,
       readonlyPaths: privileged ? [] : security.readonlyPaths,
