@@ -41,6 +41,14 @@ export function refuseOverlap(host: HostNetwork, bridge: string, subnet: Subnet)
   }
 }
 
+/** Refuses the name of a bridge that something else has. */
+export function refuseClash({ links }: HostNetwork, bridge: string): void {
+  const existing = links.find(({ name }) => name === bridge);
+  if (existing === undefined || existing.kind === 'bridge') return;
+  const reason = `there is a ${existing.kind ?? 'device'} of that name`;
+  throw new Fault('failed-precondition', `use bridge "${bridge}": ${reason}`);
+}
+
 /**
  * The MTU of the link or the route by which the host reaches the world, so that pods' packets fit
  * through it; where the families have several, the smallest.

@@ -3,7 +3,7 @@ import type { SystemThread } from '#linux/system-thread.ts';
 import type { Log } from '#log/log.ts';
 import { type AddressBook, isHostInterface } from './address-book.ts';
 import { forwardingOf, switchForwardingOn } from './forwarding.ts';
-import { type HostNetwork, outwardMtu, refuseOverlap } from './host-network.ts';
+import { type HostNetwork, outwardMtu, refuseClash, refuseOverlap } from './host-network.ts';
 import type { HostSysctls } from './host-sysctls.ts';
 import type { Nft } from './nft.ts';
 import type { PodRules } from './pod-rules.ts';
@@ -104,7 +104,8 @@ export class PodBridge {
 
   async #probe(): Promise<void> {
     if (this.#readiness.ready) return;
-    await this.#stage('SubnetUnusable', () => this.#inspectHost());
+    const host = await this.#stage('SubnetUnusable', () => this.#inspectHost());
+    await this.#stage('BridgeUnusable', async () => refuseClash(host, this.#config.name));
     await this.#stage('NftablesUnusable', () => this.#deps.rules.check());
     this.#readiness = { ready: true };
   }
@@ -184,7 +185,9 @@ export class PodBridge {
   }
 
   async #forward({ links }: HostNetwork): Promise<void> {
+    // Ports of a bridge take no IPv6 in: the bridge does.
     const others = links
+      .filter((link) => link.bridgeIndex === undefined)
       .map(({ name }) => name)
       .filter((name) => name !== 'lo' && name !== this.#config.name && !isHostInterface(name));
     await switchForwardingOn(this.#deps.sysctls, this.#families, others);

@@ -69,6 +69,15 @@ it("decodeAnswers finds the kernel's reason behind the echoed request", () => {
   ]);
 });
 
+it("decodeAnswers finds the kernel's reason at the end of a list that was refused", () => {
+  const reason = Buffer.from('no such thing\0\0\0').toString('hex');
+  const end = fromHex('28000000 0300 0002 07000000 00000000 eaffffff', '1200 0100', reason);
+  end.writeUInt32LE(end.length, 0);
+  expect(decodeAnswers(end)).toEqual([
+    { kind: 'end', sequence: 7, errno: 22, reason: 'no such thing' },
+  ]);
+});
+
 it('decodeAnswers reads an acknowledgement, objects and the end of a list', () => {
   const datagram = fromHex(
     '24000000 0200 0001 01000000 00000000 00000000 10000000 1000 0500 01000000 00000000',

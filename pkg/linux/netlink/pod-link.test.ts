@@ -1,4 +1,6 @@
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { createSocket } from 'node:dgram';
 import {
   closeSync,
   existsSync,
@@ -17,6 +19,7 @@ import { closeHomeNamespaces, insideNetns, openHomeNamespaces } from '#linux/nam
 import { openSystemThread, type SystemThread } from '#linux/system-thread.ts';
 import { type Address, listAddresses, newAddress } from './address.ts';
 import { type Link, listLinks } from './link.ts';
+import { listNeighbours } from './neighbour.ts';
 import type { PodLink } from './pod-link.ts';
 import { listRoutes, type Route } from './route.ts';
 import { NetlinkSocket } from './socket.ts';
@@ -222,6 +225,52 @@ it('disconnectPort sets a link down, and succeeds when it is gone', async () => 
   await thread.run('disconnectPort', { link: pod.hostInterface, bridge: name, addresses: [] });
   expect(await hostLink(pod.hostInterface)).toMatchObject({ isUp: false });
   await thread.run('disconnectPort', { link: `${name}gone`, bridge: name, addresses: [] });
+});
+
+it('disconnectPort has the host forget who was behind the addresses', async () => {
+  const { index } = await ensureBridge();
+  const pod = await newPod(index);
+  await thread.run('connectPod', pod);
+  using socket = new NetlinkSocket();
+  const [address = ''] = pod.addresses.map((each) => each.address);
+  const known = () => listNeighbours(socket).find((each) => each.address === address);
+  // Whoever is asked, the answer comes from the pod's own kernel.
+  createSocket('udp4').unref().send('hello', 9, address);
+  await expect.poll(known).toMatchObject({ linkIndex: index, mac: pod.mac });
+  await thread.run('disconnectPort', {
+    link: pod.hostInterface,
+    bridge: name,
+    addresses: [address, '198.18.100.99', 'fd00::99'],
+  });
+  expect(known()).toBeUndefined();
+});
+
+it('connectPod gives addresses of IPv6 that are usable at once', async () => {
+  const gateway = 'fd00:100::1';
+  const { index } = await thread.run('ensureBridge', {
+    name,
+    mac,
+    mtu: 1400,
+    addresses: [{ address: gateway, prefixLength: 64 }],
+  });
+  const addresses = [{ address: 'fd00:100::2', prefixLength: 64, gateway }];
+  const pod = { ...(await newPod(index)), addresses };
+  await thread.run('connectPod', pod);
+  const inside = networkInside(pod.netnsPath);
+  const linkIndex = inside.links.find((link) => link.name === 'eth0')?.index;
+  expect(inside.addresses).toContainEqual({ linkIndex, address: 'fd00:100::2', prefixLength: 64 });
+  expect(inside.routes).toContainEqual({
+    destination: '::',
+    prefixLength: 0,
+    gateway,
+    linkIndex,
+    metric: expect.any(Number),
+    mtu: undefined,
+  });
+  // No doubt about it is left: flags are the fifth column, of which 0x80 is "permanent".
+  const table = execFileSync('nsenter', [`--net=${pod.netnsPath}`, 'cat', '/proc/net/if_inet6']);
+  expect(table.toString()).toMatch(/^fd000100000000000000000000000002 \w+ 40 00 8[02] +eth0$/m);
+  expect((await hostLink(pod.hostInterface))?.peerIndex).toBe(linkIndex);
 });
 
 it('removing the network namespace takes the host end with it', async () => {
