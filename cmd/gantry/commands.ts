@@ -36,6 +36,10 @@ export const commandGroups: Readonly<Record<string, Readonly<Record<string, Entr
       summary: 'what containers have used so far',
       load: async () => (await import('./stats.ts')).stats,
     },
+    events: {
+      summary: 'what happens to pods and containers',
+      load: async () => (await import('./events.ts')).events,
+    },
     doctor: {
       summary: 'check this node: what is wrong, and what mends it',
       load: async () => (await import('./doctor.ts')).doctor,

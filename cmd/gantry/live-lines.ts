@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import type { WriteStream } from 'node:tty';
 
 /** Lines at the bottom of a terminal that are drawn over again and again. */
@@ -11,12 +12,13 @@ export class LiveLines {
 
   /** How many lines there is room for. */
   get rows(): number {
-    return Math.max(1, this.#terminal.rows - 1);
+    // A terminal that does not know its height says 0.
+    return this.#terminal.rows > 1 ? this.#terminal.rows - 1 : 23;
   }
 
   draw(lines: readonly string[]): void {
     const up = this.#drawn === 0 ? '' : `\u001B[${this.#drawn}A`;
-    const fitting = lines.slice(0, this.rows).map((line) => line.slice(0, this.#columns));
+    const fitting = lines.slice(0, this.rows).map((line) => cut(line, this.#columns));
     // Each line without what it had before, and nothing left of those that are gone.
     this.#terminal.write(`${up}${fitting.map((line) => `\u001B[2K${line}\n`).join('')}\u001B[J`);
     this.#drawn = fitting.length;
@@ -26,4 +28,10 @@ export class LiveLines {
   get #columns(): number {
     return this.#terminal.columns > 0 ? this.#terminal.columns : 80;
   }
+}
+
+/** A line that does not fit loses its styles with its end. */
+function cut(line: string, columns: number): string {
+  const plain = stripVTControlCharacters(line);
+  return plain.length > columns ? plain.slice(0, columns) : line;
 }

@@ -10,3 +10,13 @@ export function formatBytes(bytes: number): string {
 export function formatRate(bytesPerSecond: number): string {
   return `${formatBytes(Math.round(bytesPerSecond))}/s`;
 }
+
+/** The same; a dash for what is not known. */
+export function bytesCell(bytes: number | undefined): string {
+  return orDash(bytes, formatBytes);
+}
+
+/** A value in its form; a dash for what is not known. */
+export function orDash<Value>(value: Value | undefined, format: (value: Value) => string): string {
+  return value === undefined ? '-' : format(value);
+}

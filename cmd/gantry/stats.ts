@@ -3,7 +3,7 @@ import type { PodView } from '#admin/pod-json.ts';
 import type { Command } from './command.ts';
 import { printJson, printTable } from './output.ts';
 import { resolveContainer, resolvePod } from './resolve.ts';
-import { formatBytes } from './sizes.ts';
+import { bytesCell, orDash } from './sizes.ts';
 import { sampleUsage, type UsageSample } from './usage-sample.ts';
 import { formatMs } from './waterfall.ts';
 
@@ -42,25 +42,21 @@ const heading =
 
 function row({ pod, container, stats: used, network }: UsageSample): string[] {
   const { cpu, memory, io, pids } = used;
-  const sum = (key: 'readBytes' | 'writeBytes') =>
-    io?.reduce((all, device) => all + (device[key] ?? 0), 0);
+  const sum = (key: 'readBytes' | 'writtenBytes') =>
+    bytesCell(io?.reduce((all, device) => all + device[key], 0));
   return [
     container.id.slice(0, 12),
     `${pod}/${container.name}`,
-    cpu?.usageUs === undefined ? '-' : formatMs(cpu.usageUs / 1000),
-    String(cpu?.throttledPeriods ?? '-'),
-    bytes(memory?.workingSetBytes),
-    bytes(memory?.usageBytes),
-    bytes(memory?.swapBytes),
-    bytes(sum('readBytes')),
-    bytes(sum('writeBytes')),
-    bytes(network?.receivedBytes),
-    bytes(network?.sentBytes),
-    String(pids?.current ?? '-'),
-    String(memory?.oomKills ?? '-'),
+    orDash(cpu?.usageUs, (us) => formatMs(us / 1000)),
+    orDash(cpu?.throttledPeriods, String),
+    bytesCell(memory?.workingSetBytes),
+    bytesCell(memory?.usageBytes),
+    bytesCell(memory?.swapBytes),
+    sum('readBytes'),
+    sum('writtenBytes'),
+    bytesCell(network?.receivedBytes),
+    bytesCell(network?.sentBytes),
+    orDash(pids?.current, String),
+    orDash(memory?.oomKills, String),
   ];
-}
-
-function bytes(count: number | undefined): string {
-  return count === undefined ? '-' : formatBytes(count);
 }

@@ -4,19 +4,18 @@ import { isTerminal, printable, type Style, styled } from './style.ts';
 export type Cell = string | { readonly text: string; readonly style: Style };
 
 /**
- * Lines of columns, of which the first is the heading. On a terminal each column is as wide as its
- * widest cell; elsewhere there is a tab between two.
+ * Lines of columns, of which the first is the heading, if there is one. On a terminal each column is
+ * as wide as its widest cell; elsewhere there is a tab between two.
  */
-export function formatTable(rows: readonly (readonly Cell[])[]): string {
-  return isTerminal() ? alignedTable(rows) : rows.map(tabbedLine).join('');
-}
-
-/** Lines of columns that are as wide as their widest cells, wherever they are written to. */
-export function alignedTable([heading = [], ...rows]: readonly (readonly Cell[])[]): string {
+export function formatTable(
+  rows: readonly (readonly Cell[])[],
+  { hasHeading = true }: { readonly hasHeading?: boolean } = {},
+): string {
+  if (!isTerminal()) return rows.map(tabbedLine).join('');
+  const [heading = [], ...others] = rows;
   const bold = heading.map((cell): Cell => ({ text: textOf(cell), style: 'bold' }));
-  return alignedLines([bold, ...rows])
-    .map((line) => `${line}\n`)
-    .join('');
+  const lines = alignedLines(hasHeading ? [bold, ...others] : rows);
+  return lines.map((line) => `${line}\n`).join('');
 }
 
 /** Rows without a heading, as lines without their ends. */

@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { openCgroupfs } from 'cgroupfs-ts';
+import { openCgroupfs, type Pressure } from 'cgroupfs-ts';
 import { type Command, ExitError, type Invocation } from './command.ts';
 import { LiveLines } from './live-lines.ts';
 import { resolvePod } from './resolve.ts';
-import { formatBytes } from './sizes.ts';
+import { bytesCell, orDash } from './sizes.ts';
 import { isTerminal, styled } from './style.ts';
-import { alignedLines, type Cell } from './table.ts';
+import { alignedLines } from './table.ts';
 import { coresBetween, sampleUsage, type UsageSample } from './usage-sample.ts';
 
 export const top: Command = {
@@ -58,13 +58,16 @@ function positive(flag: string, text: unknown): number {
   throw new ExitError('usage', `${flag}: "${String(text)}" is no number above 0`);
 }
 
+/** What a terminal sends for it while keys are read as they are typed. */
+const ctrlC = '\u0003';
+
 /** Ctrl-C, and q where keys are read as they are typed. */
 function quitKeys(isLive: boolean): Disposable & { readonly signal: AbortSignal } {
   const quit = new AbortController();
   const { stdin } = process;
   if (!isLive || !stdin.isTTY) return { signal: quit.signal, [Symbol.dispose]: () => {} };
   stdin.setRawMode(true).on('data', (keys: Buffer) => {
-    if (/[q\u0003]/.test(keys.toString())) quit.abort();
+    if (keys.includes('q') || keys.includes(ctrlC)) quit.abort();
   });
   return {
     signal: quit.signal,
@@ -102,12 +105,16 @@ function rowOf(sample: UsageSample, before: ReadonlyMap<string, UsageSample>): R
       pids: pids?.current,
     }),
     pressure: present({
-      cpu: pressure?.cpu?.some?.avg10Percent,
-      memory: pressure?.memory?.some?.avg10Percent,
-      io: pressure?.io?.some?.avg10Percent,
+      cpu: waited(pressure?.cpu),
+      memory: waited(pressure?.memory),
+      io: waited(pressure?.io),
     }),
     restarts: container.attempt,
   };
+}
+
+function waited(pressure: Pressure | undefined): number | undefined {
+  return pressure?.some?.avg10Percent;
 }
 
 function present<Key extends string>(values: Readonly<Record<Key, number | undefined>>) {
@@ -147,18 +154,20 @@ function show(
 
 function cellsOf({ id, name, cpuPercent, memoryBytes, memoryLimitBytes, ...row }: Row): string[] {
   const { cpu, memory, io } = row.pressure;
-  const percent = (value: number | undefined) => (value === undefined ? '-' : `${value} %`);
-  const bytes = (value: number | undefined) => (value === undefined ? '-' : formatBytes(value));
   return [
     id.slice(0, 12),
     name,
-    percent(cpuPercent),
-    bytes(memoryBytes),
-    bytes(memoryLimitBytes),
-    String(row.pids ?? '-'),
-    percent(cpu),
-    percent(memory),
-    percent(io),
+    percentCell(cpuPercent),
+    bytesCell(memoryBytes),
+    bytesCell(memoryLimitBytes),
+    orDash(row.pids, String),
+    percentCell(cpu),
+    percentCell(memory),
+    percentCell(io),
     String(row.restarts),
-  ] satisfies Cell[];
+  ];
+}
+
+function percentCell(percent: number | undefined): string {
+  return orDash(percent, (known) => `${known} %`);
 }

@@ -4,6 +4,8 @@ const contentType = 'application/x-ndjson';
 
 /** An answer that goes on: one JSON object a line. */
 export type JsonLines = {
+  /** Lets the reader know that there will be lines, before there are any. */
+  begin(): void;
   /** For news that the next ones replace: left out while the reader has not read what there is. */
   tell(value: object): void;
   end(value: object): void;
@@ -15,6 +17,10 @@ export function jsonLines(response: ServerResponse): JsonLines {
     if (!response.headersSent) response.setHeader('content-type', contentType);
   };
   return {
+    begin: () => {
+      begin();
+      response.flushHeaders();
+    },
     tell: (value) => {
       begin();
       if (!response.writableNeedDrain) response.write(lineOf(value));

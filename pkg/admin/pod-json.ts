@@ -103,6 +103,7 @@ function stateFields(state: Container['state']): Partial<ContainerView> {
   return { ...started, finishedAt: timestamp(finishedAt), exitCode, reason, message };
 }
 
-function timestamp(nanos: UnixNanos): string {
+/** RFC 3339. */
+export function timestamp(nanos: UnixNanos): string {
   return new Date(nanos / 1e6).toISOString();
 }

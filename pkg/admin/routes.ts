@@ -2,6 +2,7 @@ import type { Route } from './exchange.ts';
 import { describeNode } from './routes/describe-node.ts';
 import { exportImages } from './routes/export-images.ts';
 import { importImages } from './routes/import-images.ts';
+import { listEvents } from './routes/list-events.ts';
 import { listImages } from './routes/list-images.ts';
 import { listOperations } from './routes/list-operations.ts';
 import { listPods } from './routes/list-pods.ts';
@@ -14,6 +15,7 @@ export const routes: Readonly<Record<string, Route>> = {
   'GET /v1/node': describeNode,
   'GET /v1/pods': listPods,
   'GET /v1/operations': listOperations,
+  'GET /v1/events': listEvents,
   'GET /v1/pulls': listPulls,
   'GET /v1/images': listImages,
   'POST /v1/images/pull': pullImage,
