@@ -1,13 +1,15 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe as group, expect, it, vi } from 'vitest';
 import { describe } from '#errors/fault.ts';
-import { mountPointsUnder, unmount } from '#linux/mount.ts';
+import { mountPointsUnder, mountTmpfs, unmount } from '#linux/mount.ts';
 import { createNamespaces, removeNamespace } from '#linux/namespace.ts';
+import { identifyProcess } from '#linux/process.ts';
+import { readIfThere } from '#linux/read-file.ts';
 import { openSystemThread, type SystemThread } from '#linux/system-thread.ts';
 import { createLog } from '#log/log.ts';
-import { type CniNetwork, type CniPlace, openCniNetwork } from './cni-network.ts';
+import { type CniNetwork, type CniOptions, type CniPlace, openCniNetwork } from './cni-network.ts';
 import type { CniPod } from './pod.ts';
 import { TestPlugins } from './testdata/plugins.ts';
 
@@ -44,14 +46,15 @@ const conflist = {
   plugins: [{ type: 'main', mine: true }, { type: 'chained' }],
 };
 
-function open(timeoutMs = 10_000): Promise<CniNetwork> {
+function open(change: Partial<CniOptions> = {}): Promise<CniNetwork> {
   return openCniNetwork({
     confDir: plugins.confDir,
     binDirs: [plugins.binDir],
     cacheDir: join(folder, 'cache'),
-    timeoutMs,
+    timeoutMs: 10_000,
     thread,
     log: createLog('debug', (line) => logged.push(JSON.parse(line))),
+    ...change,
   });
 }
 
@@ -224,6 +227,23 @@ group('a failed ADD', () => {
     expect(records()).toEqual([]);
   });
 
+  it('is one whose record does not fit on the disk, before a plugin runs', async () => {
+    network.close();
+    const cacheDir = join(folder, 'small');
+    mkdirSync(cacheDir);
+    mountTmpfs(cacheDir, { sizeBytes: 64 * 1024, mode: 0o700 });
+    network = await open({ cacheDir });
+    network.reconcile(new Set());
+    expect(() => writeFileSync(join(cacheDir, 'filler'), Buffer.alloc(128 * 1024))).toThrow(
+      'ENOSPC',
+    );
+    await expect(add(await podOf('a'))).rejects.toMatchObject({ code: 'resource-exhausted' });
+    await network.removePod('a');
+    expect(plugins.calls().filter((call) => !call.includes('GC'))).toEqual([]);
+    rmSync(join(cacheDir, 'filler'));
+    await add(await podOf('b'));
+  });
+
   it('owes nothing when no plugin could run', async () => {
     plugins.configure('10.conflist', { ...conflist, cniVersion: '0.1.0' });
     await expect(add(await podOf('a'))).rejects.toMatchObject({ code: 'failed-precondition' });
@@ -283,7 +303,7 @@ group('DEL', () => {
 
   it('that hangs is ended, and is tried again', async () => {
     network.close();
-    network = await open(300);
+    network = await open({ timeoutMs: 300 });
     network.reconcile(new Set());
     await add(await podOf('a'));
     plugins.teach('main', 'DEL', 'sleep 1000');
@@ -339,6 +359,20 @@ group('after a restart', () => {
     expect(performance.now() - began).toBeLessThan(6_000);
     for (const { status } of removals) expect(status).toBe('rejected');
     expect(records()).toHaveLength(3);
+  });
+
+  it('a plugin that still works on an ADD for the daemon before is ended', async () => {
+    plugins.teach('main', 'ADD', `sleep 1000 & echo $! >"$here/child"; wait`);
+    const adding = add(await podOf('a')).catch((error: unknown) => describe(error));
+    const child = (): string => readIfThere(join(plugins.binDir, 'child'))?.trim() ?? '';
+    await expect.poll(child).toMatch(/^\d+$/);
+    // The one before is not closed: it could not do so when killed.
+    const next = await open();
+    expect(identifyProcess(Number(child()))).toBeUndefined();
+    expect(await adding).toContain('exit status 137');
+    next.reconcile(new Set());
+    await expect.poll(() => records()).toEqual([]);
+    next.close();
   });
 
   it('the valid attachments are told to plugins that clean up', async () => {

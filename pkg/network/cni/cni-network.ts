@@ -10,6 +10,7 @@ import { type Found, readConfigDirectory } from './config-directory.ts';
 import type { NetworkConfig } from './network-config.ts';
 import { Gate } from './gate.ts';
 import type { JsonObject } from './json-object.ts';
+import { endOrphans } from './orphans.ts';
 import { OwedDeletions } from './owed-deletions.ts';
 import type { PluginDeps } from './plugin.ts';
 import { PluginVersions } from './plugin-versions.ts';
@@ -248,6 +249,8 @@ export async function openCniNetwork(options: CniOptions): Promise<CniNetwork> {
   const store = new AttachmentStore(options.cacheDir, options.log);
   try {
     await store.load();
+    const unfinished = store.all().filter(({ result }) => result === undefined);
+    await endOrphans(new Set(unfinished.map(({ id }) => id)));
   } catch (cause) {
     throw new Fault('failed-precondition', `open the CNI cache "${options.cacheDir}"`, { cause });
   }

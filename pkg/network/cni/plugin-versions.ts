@@ -15,7 +15,10 @@ export class PluginVersions {
     this.#deps = deps;
   }
 
-  /** The newest version that the configuration is written for and that all of its plugins speak. */
+  /**
+   * The newest version that the configuration is written for and that all of its plugins speak. One
+   * that does not say what it speaks is taken at the word of who configured it.
+   */
   async agree({ name, versions, plugins }: NetworkConfig): Promise<SpecVersion> {
     const types = [...new Set(plugins.map(({ type }) => type))];
     const spoken = await Promise.all(types.map((type) => this.#spokenBy(type)));
@@ -50,7 +53,13 @@ export class PluginVersions {
       if (error instanceof PluginFault && /unknown CNI_COMMAND/i.test(error.message)) {
         return ['0.1.0'];
       }
-      throw error;
+      if (!(error instanceof PluginFault) || error.code === 'unavailable') throw error;
+      // Other runtimes do not ask, so that there are plugins that cannot answer.
+      this.#deps.log.warn(
+        { plugin: type, error },
+        'a CNI plugin does not say which versions it speaks',
+      );
+      return specVersions;
     }
   }
 }
