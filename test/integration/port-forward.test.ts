@@ -12,16 +12,23 @@ import { test } from './harness/fixture.ts';
 import { type Pod, runPod } from './harness/pods.ts';
 
 /** `crictl port-forward` while it runs: connections to `port` here end at `target` in the pod. */
-async function forward({ place }: Daemon, pod: Pod, target: number) {
-  const [crictl, args] = crictlCommand(place, 'port-forward', pod.id, `:${target}`);
+async function forwardBy(
+  { place }: Daemon,
+  pod: Pod,
+  { transport, target }: { readonly transport: string; readonly target: number },
+) {
+  const words = [`--transport=${transport}`, pod.id, `:${target}`];
+  const [crictl, args] = crictlCommand(place, 'port-forward', ...words);
   const client = spawn(crictl, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = once(client, 'exit');
-  const [line] = await once(client.stdout.setEncoding('utf8'), 'data');
+  const gone = ended.then(() => Promise.reject(new Error('crictl has ended')));
+  const [line] = await Promise.race([once(client.stdout.setEncoding('utf8'), 'data'), gone]);
+  gone.catch(() => {});
   client.stdout.resume();
   return {
     port: Number(/127\.0\.0\.1:(\d+) ->/.exec(line)?.[1]),
     [Symbol.asyncDispose]: async () => {
-      client.kill();
+      client.kill('SIGKILL');
       await ended;
     },
   };
@@ -62,49 +69,55 @@ async function runEcho(daemon: Daemon, address: string) {
   return { pod, [Symbol.asyncDispose]: async () => void (server.kill(), await ended) };
 }
 
-describe.skipIf(!hasCrictl)('crictl port-forward', () => {
-  test('carries many connections with ends of their own', async ({ daemon }) => {
-    await using server = await runEcho(daemon, '127.0.0.1');
-    await using forwarded = await forward(daemon, server.pod, 7);
-    const messages = Array.from({ length: 20 }, (_, n) => randomBytes(1000 * n + 1));
-    const answers = await Promise.all(messages.map(async (it) => exchange(forwarded.port, it)));
-    expect(answers).toEqual(messages);
-  });
+describe.skipIf(!hasCrictl).each(['spdy', 'websocket'])(
+  'crictl port-forward by %s',
+  (transport) => {
+    const forward = async (daemon: Daemon, pod: Pod, target: number) =>
+      forwardBy(daemon, pod, { transport, target });
 
-  test('carries 64 MiB in each direction', async ({ daemon }) => {
-    await using server = await runEcho(daemon, '127.0.0.1');
-    await using forwarded = await forward(daemon, server.pod, 7);
-    const bytes = randomBytes(64 << 20);
-    const answer = await exchange(forwarded.port, bytes);
-    expect(digest(answer)).toBe(digest(bytes));
-  });
-
-  test('reaches a server on IPv6 alone', async ({ daemon }) => {
-    await using server = await runEcho(daemon, '::1');
-    await using forwarded = await forward(daemon, server.pod, 7);
-    expect((await exchange(forwarded.port, Buffer.from('six'))).toString()).toBe('six');
-  });
-
-  test('closes a connection to a port that nobody serves, and goes on', async ({ daemon }) => {
-    await using server = await runEcho(daemon, '127.0.0.1');
-    await using forwarded = await forward(daemon, server.pod, 8);
-    expect(await exchange(forwarded.port, Buffer.from('anybody?'))).toHaveLength(0);
-    await daemon.cri.version({});
-  });
-
-  test('reaches the node’s loopback from a pod on the node’s network', async ({ daemon }) => {
-    const pod = await runPod(daemon, {
-      linux: { securityContext: { namespaceOptions: { network: NamespaceMode.NODE } } },
+    test('carries many connections with ends of their own', async ({ daemon }) => {
+      await using server = await runEcho(daemon, '127.0.0.1');
+      await using forwarded = await forward(daemon, server.pod, 7);
+      const messages = Array.from({ length: 20 }, (_, n) => randomBytes(1000 * n + 1));
+      const answers = await Promise.all(messages.map(async (it) => exchange(forwarded.port, it)));
+      expect(answers).toEqual(messages);
     });
-    const server = createServer((socket) => socket.end('the node'));
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    try {
-      const { port } = server.address() as { port: number };
-      await using forwarded = await forward(daemon, pod, port);
-      expect((await exchange(forwarded.port, Buffer.alloc(0))).toString()).toBe('the node');
-    } finally {
-      server.close();
-    }
-  });
-});
+
+    test('carries 64 MiB in each direction', async ({ daemon }) => {
+      await using server = await runEcho(daemon, '127.0.0.1');
+      await using forwarded = await forward(daemon, server.pod, 7);
+      const bytes = randomBytes(64 << 20);
+      const answer = await exchange(forwarded.port, bytes);
+      expect(digest(answer)).toBe(digest(bytes));
+    });
+
+    test('reaches a server on IPv6 alone', async ({ daemon }) => {
+      await using server = await runEcho(daemon, '::1');
+      await using forwarded = await forward(daemon, server.pod, 7);
+      expect((await exchange(forwarded.port, Buffer.from('six'))).toString()).toBe('six');
+    });
+
+    test('closes a connection to a port that nobody serves, and goes on', async ({ daemon }) => {
+      await using server = await runEcho(daemon, '127.0.0.1');
+      await using forwarded = await forward(daemon, server.pod, 8);
+      expect(await exchange(forwarded.port, Buffer.from('anybody?'))).toHaveLength(0);
+      await daemon.cri.version({});
+    });
+
+    test('reaches the node’s loopback from a pod on the node’s network', async ({ daemon }) => {
+      const pod = await runPod(daemon, {
+        linux: { securityContext: { namespaceOptions: { network: NamespaceMode.NODE } } },
+      });
+      const server = createServer((socket) => socket.end('the node'));
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      try {
+        const { port } = server.address() as { port: number };
+        await using forwarded = await forward(daemon, pod, port);
+        expect((await exchange(forwarded.port, Buffer.alloc(0))).toString()).toBe('the node');
+      } finally {
+        server.close();
+      }
+    });
+  },
+);

@@ -13,8 +13,6 @@ const options = {
   maxBufferedChunks: 4_096,
   /** How long, in milliseconds, a client may take to close its side after the end. */
   closeTimeout: 5_000,
-  /** One is chosen before, and no other offered. */
-  handleProtocols: ([first = '']: Set<string>) => first,
 };
 
 export type Agreed = Accepted & { readonly protocol: string };
@@ -41,12 +39,18 @@ export async function acceptWebSocket(
   // Most sessions are SPDY's: what they do not need is not in memory.
   const { WebSocketServer } = await import('ws');
   acceptor ??= new WebSocketServer(options);
-  if (protocol !== '') request.headers['sec-websocket-protocol'] = protocol;
+  // ws knows names without a slash only, as RFC 6455 has it; Kubernetes has one with.
+  delete request.headers['sec-websocket-protocol'];
+  const answer = (headers: string[]): void => {
+    if (protocol !== '') headers.push(`Sec-WebSocket-Protocol: ${protocol}`);
+  };
   const { promise, resolve } = Promise.withResolvers<Agreed | undefined>();
   // A bad handshake is answered, and the connection closed.
   socket.once('close', () => resolve(undefined));
+  acceptor.once('headers', answer);
   acceptor.handleUpgrade(request, socket, Buffer.alloc(0), (webSocket) =>
     resolve({ webSocket, socket, protocol }),
   );
+  acceptor.off('headers', answer);
   return promise;
 }
