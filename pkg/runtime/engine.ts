@@ -130,8 +130,6 @@ export type Engine = {
   readonly seccompFilters: SeccompFilters;
   readonly oomLedger: OomLedger;
   readonly attachPump: AttachPump;
-  /** Of the containers whose stdin ends with their first client, those that this daemon connected to. */
-  readonly attachedOnce: Set<ContainerId>;
   /** Containers that have got their stop signal. */
   readonly stopSignalled: Set<ContainerId>;
 };

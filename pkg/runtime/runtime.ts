@@ -69,7 +69,6 @@ export async function openRuntime(options: RuntimeOptions): Promise<Engine> {
     seccompFilters: new SeccompFilters(),
     oomLedger: new OomLedger(),
     attachPump: new AttachPump(),
-    attachedOnce: new Set(),
     stopSignalled: new Set(),
     nextExecName: () => `exec-${process.pid}-${(execs += 1)}`,
   };

@@ -71,6 +71,14 @@ const say = (daemon: Daemon, containerId: string, word: string) =>
 
 const conmonPid = ({ place }: Daemon, containerId: string) =>
   Number(readFileSync(join(place.state, 'containers', containerId, 'conmon.pid'), 'utf8'));
+/** Hundredths of a second that a process has worked. */
+const cpuTicks = (pid: number) => {
+  const [user = 0, system = 0] = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .split(' ')
+    .slice(13)
+    .map(Number);
+  return user + system;
+};
 const openFiles = (pid: number) => readdirSync(`/proc/${pid}/fd`).length;
 
 describe('Attach', () => {
@@ -217,6 +225,26 @@ describe.skipIf(!hasCrictl)('crictl attach', () => {
     await once(client.process.stdin as never, 'finish');
     await shows(client, 'hello', () => say(daemon, containerId, 'hello'));
   });
+
+  running(
+    'lets the monitor rest when a container has closed its stdin',
+    async ({ daemon, start }) => {
+      const script = `trap 'exit 143' TERM; read -r line; echo "got $line"; exec < /dev/null
+      mkfifo /say; while :; do read -r word < /say; echo "$word"; done`;
+      const containerId = await start({ command: sh(script), stdin: true });
+      const client = attach(daemon, '-i', containerId);
+      client.process.stdin?.write('one\n');
+      await shows(client, 'got one');
+      client.process.stdin?.end(Buffer.alloc(8 << 20));
+      await once(client.process.stdin as never, 'finish');
+      const monitor = conmonPid(daemon, containerId);
+      const ticks = cpuTicks(monitor);
+      for (const word of ['two', 'three', 'four', 'five', 'six']) {
+        await shows(client, word, () => say(daemon, containerId, word));
+      }
+      expect(cpuTicks(monitor) - ticks).toBeLessThan(10);
+    },
+  );
 
   running('changes the size of a terminal', async ({ daemon, start }) => {
     const script = `trap 'exit 143' TERM; while :; do read -r line && echo "<$line>"; done`;

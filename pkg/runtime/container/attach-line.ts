@@ -1,7 +1,8 @@
-import { receiveFrom, sendTo } from '#linux/descriptor-io.ts';
+import { receiveFrom } from '#linux/descriptor-io.ts';
 import { close, shutdown } from '#linux/libc.ts';
-import { type Poller, POLLIN, POLLOUT } from '#linux/poller.ts';
+import { type Poller, POLLIN } from '#linux/poller.ts';
 import { AttachClient, type AttachHost } from './attach-client.ts';
+import { AttachInput } from './attach-input.ts';
 import type { AttachOrder, LeaveReason } from './attach-message.ts';
 
 /** How long a connection without clients waits for the container to write something. */
@@ -33,9 +34,8 @@ export class AttachLine {
   readonly #events: LineEvents;
   readonly #endsStdin: boolean;
   readonly #clients = new Set<AttachClient>();
-  /** A packet that the monitor had no room for. */
-  #input: Buffer | undefined;
-  #isStdinOpen = true;
+  #input: AttachInput | undefined;
+  #hasStdinEnded = false;
   #isOpen = true;
   #lingersUntilMs = Infinity;
 
@@ -47,15 +47,16 @@ export class AttachLine {
   }
 
   add(order: AttachOrder): void {
+    if (order.stdin !== undefined) this.#openInput(order.input);
     this.#clients.add(new AttachClient(order, this.#host));
     this.#lingersUntilMs = Infinity;
   }
 
   /** Registers what is waited for. */
   watch(poller: Poller): void {
-    const wanted = (this.#isHeldUp() ? 0 : POLLIN) | (this.#input === undefined ? 0 : POLLOUT);
     // A hang-up is told of at every turn, so it must not be asked for before it can be dealt with.
-    if (wanted !== 0) poller.watch(this.#fd, wanted, this.#onMonitor);
+    if (!this.#isHeldUp()) poller.watch(this.#fd, POLLIN, this.#onMonitor);
+    this.#input?.watch(poller);
     for (const client of this.#clients) client.watch(poller);
   }
 
@@ -76,26 +77,34 @@ export class AttachLine {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     for (const client of this.#clients) this.#drop(client, 'ended');
+    this.#input?.close();
     close(this.#fd);
     this.#events.onClose(this);
   }
 
   readonly #host: AttachHost = {
-    canTakeInput: () => this.#input === undefined,
-    onInput: (bytes) => {
-      if (this.#isStdinOpen) this.#send(bytes);
-    },
+    canTakeInput: () => this.#input?.isFull !== true,
+    onInput: (bytes) => this.#input?.give(bytes),
     onInputEnd: () => {
-      if (!this.#endsStdin || !this.#isStdinOpen) return;
-      this.#isStdinOpen = false;
-      shutdown(this.#fd, SHUT_WR);
+      if (this.#endsStdin) this.#endStdin();
     },
     onGone: (client) => this.#drop(client, 'gone'),
   };
 
-  readonly #onMonitor = (events: number): void => {
-    if (this.#input !== undefined && (events & ~POLLIN) !== 0) this.#send(this.#input);
-    if ((events & ~POLLOUT) === 0) return;
+  #openInput(pipeFd: number | undefined): void {
+    const isWanted = !this.#hasStdinEnded && this.#input?.isOpen !== true;
+    if (isWanted) this.#input = new AttachInput(pipeFd, this.#fd);
+    else if (pipeFd !== undefined) close(pipeFd);
+  }
+
+  /** conmon closes its end as well: then the container finds the end. */
+  #endStdin(): void {
+    this.#hasStdinEnded = true;
+    this.#input?.close();
+    shutdown(this.#fd, SHUT_WR);
+  }
+
+  readonly #onMonitor = (): void => {
     for (let n = 0; n < maxBurst && this.#isOpen && !this.#isHeldUp(); n++) {
       const count = receiveFrom(this.#fd, outputBuffer);
       if (count === undefined) return;
@@ -113,14 +122,6 @@ export class AttachLine {
     if (this.#lingersUntilMs !== Infinity) this.close();
   }
 
-  #send(bytes: Buffer): void {
-    const count = sendTo(this.#fd, bytes);
-    // The monitor is gone: the end of its output follows.
-    if (count === undefined) this.#isStdinOpen = false;
-    if (count !== 0) this.#input = undefined;
-    else if (this.#input !== bytes) this.#input = Buffer.from(bytes);
-  }
-
   #isHeldUp(): boolean {
     for (const client of this.#clients) if (client.isHolding) return true;
     return false;
@@ -130,7 +131,7 @@ export class AttachLine {
     if (!this.#clients.delete(client)) return;
     client.close();
     this.#events.onLeave(client.id, why);
-    const mustStay = this.#endsStdin && this.#isStdinOpen;
+    const mustStay = this.#endsStdin && !this.#hasStdinEnded;
     if (this.#clients.size === 0 && !mustStay) this.#lingersUntilMs = performance.now() + lingerMs;
   }
 }

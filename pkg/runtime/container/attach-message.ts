@@ -11,6 +11,8 @@ export type AttachOrder = {
   readonly stdin: number | undefined;
   readonly stdout: number | undefined;
   readonly stderr: number | undefined;
+  /** The container's stdin, if it is a pipe; else the monitor takes input. */
+  readonly input: number | undefined;
   /** Whether the container's stdin ends with the first client's. */
   readonly stdinOnce: boolean;
 };

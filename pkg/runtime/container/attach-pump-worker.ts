@@ -80,7 +80,9 @@ class AttachPumpLoop {
       line.add(order);
       this.#report({ kind: 'attached', client: order.client });
     } catch (error) {
-      for (const fd of [order.stdin, order.stdout, order.stderr]) if (fd !== undefined) close(fd);
+      for (const fd of [order.stdin, order.stdout, order.stderr, order.input]) {
+        if (fd !== undefined) close(fd);
+      }
       this.#report({ kind: 'refused', client: order.client, error: toPlainError(error) });
     }
   }

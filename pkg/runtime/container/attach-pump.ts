@@ -14,7 +14,7 @@ import type {
 } from './attach-message.ts';
 
 /** Whom to attach, and what for. */
-export type AttachWish = Pick<AttachOrder, 'containerId' | 'folder' | 'stdinOnce'> & {
+export type AttachWish = Pick<AttachOrder, 'containerId' | 'folder' | 'stdinOnce' | 'input'> & {
   readonly stdin: boolean;
   readonly stdout: boolean;
   readonly stderr: boolean;

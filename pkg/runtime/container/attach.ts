@@ -2,8 +2,10 @@ import type { Readable, Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { describe, Fault, faultCode } from '#errors/fault.ts';
 import type { TerminalSize } from '#linux/pty.ts';
+import { readIfThere } from '#linux/read-file.ts';
 import type { Engine } from '#runtime/engine.ts';
 import { resizeTerminal } from '#runtime/monitor.ts';
+import { openMonitoredStdin } from '#runtime/monitored-stdin.ts';
 import { rejectWhenAborted } from '#runtime/wait.ts';
 import { stallMs } from './attach-client.ts';
 import type { Attached } from './attach-pump.ts';
@@ -36,7 +38,7 @@ export function attachableContainer(engine: Engine, idOrPrefix: string): Contain
  * Connects a client to the streams of a container's own process, from now on, and returns when that
  * has ended and the client's writing ends have got all of its output. When the signal is aborted, the
  * client is detached and this throws; the container does not notice, but for its stdin where that ends
- * with its first client. Input for a container that has no stdin is dropped.
+ * with its first client. Input for a container that has no stdin, or none any more, is dropped.
  */
 export async function attach(
   engine: Engine,
@@ -65,42 +67,30 @@ export async function attach(
 
 async function connect(
   engine: Engine,
-  container: Container,
+  { id, config }: Container,
   { stdin, stdout, stderr }: AttachStreams,
 ): Promise<Attached> {
-  const { id, config } = container;
-  const { folder } = engine.layout.container(id);
-  const endsStdin = config.stdin && config.stdinOnce;
-  const hasStdin = config.stdin && (!endsStdin || (await isStdinOpen(engine, container)));
+  const { folder, monitorPidFile } = engine.layout.container(id);
+  const { tty } = config;
+  const input =
+    config.stdin && stdin !== undefined
+      ? openMonitoredStdin(Number(readIfThere(monitorPidFile)), { tty })
+      : undefined;
   try {
     return await engine.attachPump.attach({
       containerId: id,
       folder,
-      stdinOnce: endsStdin,
-      stdin: hasStdin && stdin !== undefined,
+      stdinOnce: config.stdin && config.stdinOnce,
+      stdin: input !== undefined,
       stdout: stdout !== undefined,
       stderr: stderr !== undefined,
+      input: input?.pipeFd,
     });
   } catch (cause) {
     throw new Fault(faultCode(cause), `attach to container "${id}": connect to its monitor`, {
       cause,
     });
   }
-}
-
-/**
- * Whether the stdin of a container whose stdin ends with its first client may still be open. It ends
- * with each connection to the monitor, so also with the daemon that had one: who connects first says so
- * in the record.
- */
-async function isStdinOpen(engine: Engine, { id }: Container): Promise<boolean> {
-  if (engine.attachedOnce.has(id)) return true;
-  using _held = await engine.locks.hold(id);
-  const container = engine.containers.get(id);
-  if (container.wasAttached === true) return engine.attachedOnce.has(id);
-  engine.containers.put({ ...container, wasAttached: true });
-  engine.attachedOnce.add(id);
-  return true;
 }
 
 /** Without anybody to take it, input is dropped, so that the client is still heard. */

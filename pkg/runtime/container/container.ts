@@ -170,8 +170,6 @@ export type Container = {
   readonly imageRefs?: readonly string[];
   /** Absent until it is resolved in the root file system. */
   readonly user?: ContainerUser;
-  /** For one whose stdin ends with its first client: a client may have been connected to it. */
-  readonly wasAttached?: true;
 };
 
 /** What makes two requests mean the same container: kubelet's idempotence key. */
