@@ -37,13 +37,17 @@ export function adminClient(address: string): AdminClient {
         checked(JSON.parse(await text(await send(address, request, answerWithin(request))))),
       ),
     lines: async function* (request) {
-      const lines = await explaining(address, async () =>
-        createInterface(await send(address, request))[Symbol.asyncIterator](),
-      );
-      for (;;) {
-        const { done, value } = await explaining(address, () => lines.next());
-        if (done) return;
-        yield checked(JSON.parse(value));
+      const response = await explaining(address, () => send(address, request));
+      try {
+        const lines = createInterface(response)[Symbol.asyncIterator]();
+        for (;;) {
+          const { done, value } = await explaining(address, () => lines.next());
+          if (done) return;
+          yield checked(JSON.parse(value));
+        }
+      } finally {
+        // The daemon goes on for as long as somebody listens.
+        response.destroy();
       }
     },
   };

@@ -26,6 +26,22 @@ export const commandGroups: Readonly<Record<string, Readonly<Record<string, Entr
       summary: 'run a command in a container',
       load: async () => (await import('./exec.ts')).exec,
     },
+    diff: {
+      summary: 'what a container has changed in its files',
+      load: async () => (await import('./diff.ts')).diff,
+    },
+    cp: {
+      summary: 'copy files from and to containers',
+      load: async () => (await import('./cp.ts')).cp,
+    },
+    nsenter: {
+      summary: 'run a command of the node in the namespaces of a container or a pod',
+      load: async () => (await import('./nsenter.ts')).nsenter,
+    },
+    debug: {
+      summary: 'a shell with tools in a pod',
+      load: async () => (await import('./debug.ts')).debug,
+    },
   },
   'Finding out': {
     top: {

@@ -2,6 +2,7 @@ import type { Route } from './exchange.ts';
 import { describeNode } from './routes/describe-node.ts';
 import { exportImages } from './routes/export-images.ts';
 import { importImages } from './routes/import-images.ts';
+import { lendRootfs } from './routes/lend-rootfs.ts';
 import { listEvents } from './routes/list-events.ts';
 import { listImages } from './routes/list-images.ts';
 import { listOperations } from './routes/list-operations.ts';
@@ -16,6 +17,7 @@ export const routes: Readonly<Record<string, Route>> = {
   'GET /v1/pods': listPods,
   'GET /v1/operations': listOperations,
   'GET /v1/events': listEvents,
+  'POST /v1/debug/rootfs': lendRootfs,
   'GET /v1/pulls': listPulls,
   'GET /v1/images': listImages,
   'POST /v1/images/pull': pullImage,
