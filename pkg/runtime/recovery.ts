@@ -2,6 +2,7 @@ import { mountPointsUnder } from '#linux/mount.ts';
 import { isAlive } from '#linux/process.ts';
 import { now } from './clock.ts';
 import type { Container } from './container/container.ts';
+import { endLeftExecs } from './container/exec-recovery.ts';
 import { clearProcesses } from './container/exit.ts';
 import { containerOfOwner } from './container/image-volumes.ts';
 import { releaseContainer } from './container/remove.ts';
@@ -51,8 +52,8 @@ async function recoverContainer(engine: Engine, container: Container): Promise<v
       return endInterruptedStart(engine, container);
     case 'running':
       await engine.oomLedger.open(engine, container);
-      if (!isAlive(container.state.process))
-        await engine.exits.wait(engine, container.id, { timeoutMs: 5_000 });
+      if (isAlive(container.state.process)) return endLeftExecs(engine, container);
+      await engine.exits.wait(engine, container.id, { timeoutMs: 5_000 });
       return;
     case 'created':
     case 'exited':

@@ -10,6 +10,7 @@ import { describe, expect } from 'vitest';
 import { crictlCommand, hasCrictl } from './harness/crictl.ts';
 import { test } from './harness/fixture.ts';
 import { processes } from './harness/leftovers.ts';
+import type { Place } from './harness/place.ts';
 import { containerConfig, createContainer, forever, runContainer, runPod } from './harness/pods.ts';
 import { eventually } from './harness/wait.ts';
 
@@ -52,28 +53,28 @@ describe('Exec', () => {
   });
 });
 
-describe.skipIf(!hasCrictl)('crictl exec', () => {
+describe.skipIf(!hasCrictl).each(['spdy', 'websocket'])('crictl exec by %s', (transport) => {
+  const execCommand = (place: Place, ...args: readonly string[]) =>
+    crictlCommand(place, 'exec', `--transport=${transport}`, ...args);
+
   running('passes on both outputs and the exit code', async ({ daemon, containerId }) => {
     const script = 'echo out; echo err >&2; exit 7';
-    const result = await execa(
-      ...crictlCommand(daemon.place, 'exec', containerId, 'sh', '-c', script),
-      { reject: false },
-    );
+    const result = await execa(...execCommand(daemon.place, containerId, 'sh', '-c', script), {
+      reject: false,
+    });
     expect(result.stdout).toBe('out');
     expect(result.stderr).toMatch(/^err\n.*exit code 7/);
   });
 
   running('says why a command cannot be begun', async ({ daemon, containerId }) => {
     await expect(
-      execa(...crictlCommand(daemon.place, 'exec', containerId, 'no-such-program')),
+      execa(...execCommand(daemon.place, containerId, 'no-such-program')),
     ).rejects.toThrow(/exec in container .*no-such-program/);
   });
 
   running('does not wait for what a command leaves behind', async ({ daemon, containerId }) => {
     const script = 'sleep 54321 & echo done';
-    const { stdout } = await execa(
-      ...crictlCommand(daemon.place, 'exec', containerId, 'sh', '-c', script),
-    );
+    const { stdout } = await execa(...execCommand(daemon.place, containerId, 'sh', '-c', script));
     expect(stdout).toBe('done');
   });
 
@@ -87,7 +88,7 @@ describe.skipIf(!hasCrictl)('crictl exec', () => {
     const sent = createHash('sha256');
     for await (const chunk of createReadStream(file)) sent.update(chunk);
     const received = createHash('sha256');
-    const cat = execa(...crictlCommand(daemon.place, 'exec', '-i', containerId, 'cat'), {
+    const cat = execa(...execCommand(daemon.place, '-i', containerId, 'cat'), {
       inputFile: file,
       buffer: false,
     });
@@ -100,9 +101,9 @@ describe.skipIf(!hasCrictl)('crictl exec', () => {
 
   running('ends a command whose client goes', async ({ daemon, containerId }) => {
     const { place } = daemon;
-    const hasSleep = () => processes(place).some(({ command }) => command.includes('sleep 65431'));
+    const hasSleep = () => processes(place).some(({ command }) => command === 'sleep 65431');
     const script = 'setsid sleep 65431 & sleep 65431';
-    const client = execa(...crictlCommand(place, 'exec', containerId, 'sh', '-c', script), {
+    const client = execa(...execCommand(place, containerId, 'sh', '-c', script), {
       reject: false,
     });
     await eventually('the command runs', hasSleep);
@@ -115,9 +116,8 @@ describe.skipIf(!hasCrictl)('crictl exec', () => {
     'ends a command that does not read when its client goes',
     async ({ daemon, containerId }) => {
       const { place } = daemon;
-      const hasSleep = () =>
-        processes(place).some(({ command }) => command.includes('sleep 65430'));
-      const [crictl, args] = crictlCommand(place, 'exec', '-i', containerId, 'sleep', '65430');
+      const hasSleep = () => processes(place).some(({ command }) => command === 'sleep 65430');
+      const [crictl, args] = execCommand(place, '-i', containerId, 'sleep', '65430');
       const zeros = openSync('/dev/zero', 'r');
       const client = spawn(crictl, args, { stdio: [zeros, 'ignore', 'inherit'] });
       closeSync(zeros);
@@ -138,20 +138,24 @@ describe.skipIf(!hasCrictl)('crictl exec', () => {
     const { place, pid } = daemon;
     const open = () => readdirSync(`/proc/${pid}/fd`).length;
     const files = () => readdirSync(join(place.state, 'containers', containerId));
-    const run = async () => execa(...crictlCommand(place, 'exec', containerId, 'true'));
+    const alive = () => processes(place).length;
+    const run = async () => execa(...execCommand(place, containerId, 'true'));
     await run();
-    const before = { open: open(), files: files() };
-    for (let round = 0; round < 10; round += 1) await Promise.all([run(), run(), run()]);
+    const before = { open: open(), files: files(), alive: alive() };
+    for (let round = 0; round < 40; round += 1) {
+      await Promise.all([run(), run(), run(), run(), run()]);
+    }
     // crictl's connections to the daemon end a little later than it does.
     await eventually('all is closed', () => open() <= before.open);
     expect(files()).toEqual(before.files);
+    expect(alive()).toBe(before.alive);
   });
 
   for (const end of ['stop', 'kill'] as const) {
     running(`on a terminal ends with the daemon: ${end}`, async ({ daemon, containerId }) => {
       const { place } = daemon;
       const hasSleep = () => processes(place).some(({ command }) => command === 'sleep 65429');
-      const words = crictlCommand(place, 'exec', '-it', containerId, 'sleep', '65429').flat();
+      const words = execCommand(place, '-it', containerId, 'sleep', '65429').flat();
       const client = execa('script', ['-qec', words.join(' '), '/dev/null'], {
         reject: false,
         stdin: 'pipe',
@@ -165,8 +169,30 @@ describe.skipIf(!hasCrictl)('crictl exec', () => {
     });
   }
 
+  running(
+    'without a terminal ends with the next daemon, after a kill',
+    async ({ daemon, containerId }) => {
+      const { place } = daemon;
+      const hasSleep = () => processes(place).some(({ command }) => command === 'sleep 65428');
+      const script = 'setsid sleep 65428 & sleep 65428';
+      const client = execa(...execCommand(place, containerId, 'sh', '-c', script), {
+        reject: false,
+      });
+      await eventually('the command runs', hasSleep);
+      await daemon.kill();
+      await client;
+      expect(hasSleep()).toBe(true);
+      await daemon.start();
+      expect(hasSleep()).toBe(false);
+      const files = readdirSync(join(place.state, 'containers', containerId));
+      expect(files.filter((name) => name.startsWith('exec-'))).toEqual([]);
+      const { stdout } = await execa(...execCommand(place, containerId, 'echo', 'goes on'));
+      expect(stdout).toBe('goes on');
+    },
+  );
+
   running('gives a terminal of the client’s size', async ({ daemon, containerId }) => {
-    const [crictl, args] = crictlCommand(daemon.place, 'exec', '-it', containerId, 'sh', '-c');
+    const [crictl, args] = execCommand(daemon.place, '-it', containerId, 'sh', '-c');
     const inner = 'tty; stty size; echo $TERM; exit 3';
     const words = [crictl, ...args, `'${inner}'`].join(' ');
     const result = await execa('script', ['-qec', `stty rows 33 cols 77; ${words}`, '/dev/null'], {

@@ -38,12 +38,21 @@ export function prepareExec(
   const env = hasTerminal ? withTerm(own.env ?? []) : own.env;
   const process = { ...own, env, args: command, terminal: hasTerminal };
   writeFileSync(spec, stringifyExact(process), { mode: 0o600 });
-  const pid = `${spec}.pid`;
+  const pid = execPidFile(spec);
   const remove = (): void => {
     rmSync(spec, { force: true });
     rmSync(pid, { force: true });
   };
   return { spec, pid, hasTerminal, [Symbol.dispose]: remove };
+}
+
+/** Whether a file of this name, in a container's folder, describes an exec. */
+export function isExecFile(name: string): boolean {
+  return /^exec-[\d-]+\.json$/.test(name);
+}
+
+export function execPidFile(spec: string): string {
+  return `${spec}.pid`;
 }
 
 /** Programs on a terminal want to know its kind. */

@@ -1,16 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Fault } from '#errors/fault.ts';
+import { descendantsOf } from '#linux/process-list.ts';
 import {
   explainProcess,
+  identifyProcess,
   inspectProcess,
   type ProcessInfo,
   signalProcess,
-  identifyProcess,
 } from '#linux/process.ts';
 import type { Engine } from '#runtime/engine.ts';
 import type { Container } from './container.ts';
 
 const SIGKILL = 9;
+const SIGSTOP = 19;
 const killTimeoutMs = 5_000;
 const retryMs = 5;
 
@@ -22,10 +24,30 @@ type Exec = { readonly runtimePid: number | undefined; readonly pid: number | un
  * that have left the session. They may fork meanwhile, so until none is found any more.
  */
 export async function killExec(engine: Engine, container: Container, exec: Exec): Promise<void> {
-  const root = exec.pid === undefined ? undefined : inspectProcess(exec.pid);
-  if (root !== undefined) await killTree(engine, container, root);
-  const runtime = exec.runtimePid === undefined ? undefined : identifyProcess(exec.runtimePid);
+  const { runtimePid } = exec;
+  const runtime = runtimePid === undefined ? undefined : identifyProcess(runtimePid);
+  const begun =
+    exec.pid !== undefined || runtime === undefined
+      ? [exec.pid === undefined ? undefined : inspectProcess(exec.pid)]
+      : await halfBegun(runtime.pid);
+  for (const root of begun) if (root !== undefined) await killTree(engine, container, root);
   if (runtime !== undefined) signalProcess(runtime, SIGKILL);
+}
+
+/**
+ * What the OCI runtime has started before it could say so: on its way into the container, or there
+ * already. Nothing would lead to it any more, were the runtime killed first.
+ */
+async function halfBegun(runtimePid: number): Promise<ProcessInfo[]> {
+  const runtime = identifyProcess(runtimePid);
+  if (runtime === undefined) return [];
+  signalProcess(runtime, SIGSTOP);
+  const deadline = performance.now() + killTimeoutMs;
+  const isStopped = (): boolean => /^[Tt]?$/.test(inspectProcess(runtimePid)?.state ?? '');
+  while (!isStopped() && performance.now() < deadline) await delay(1);
+  const started = descendantsOf(runtimePid);
+  for (const process of started) signalProcess(process, SIGKILL);
+  return started;
 }
 
 async function killTree(engine: Engine, container: Container, root: ProcessInfo): Promise<void> {
