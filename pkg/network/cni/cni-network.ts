@@ -5,8 +5,9 @@ import type { Log } from '#log/log.ts';
 import { KeyedLock } from '#store/keyed-lock.ts';
 import { newAttachment } from './attachment.ts';
 import { AttachmentStore } from './attachment-store.ts';
-import { addChain, checkChain, delChain, gcChain } from './chain.ts';
-import { type Found, readConfigDirectory } from './config-directory.ts';
+import { addChain, checkChain, delChain } from './chain.ts';
+import type { Found } from './config-directory.ts';
+import { ConfigSource } from './config-source.ts';
 import type { NetworkConfig } from './network-config.ts';
 import { Gate } from './gate.ts';
 import type { JsonObject } from './json-object.ts';
@@ -16,7 +17,7 @@ import type { PluginDeps } from './plugin.ts';
 import { PluginVersions } from './plugin-versions.ts';
 import type { CniPod } from './pod.ts';
 import { type CniReadiness, ReadinessProbe } from './readiness.ts';
-import { Slots } from './slots.ts';
+import { Upkeep } from './upkeep.ts';
 
 export type CniOptions = {
   /** Where networks are configured, in files. It need not exist. */
@@ -37,48 +38,47 @@ export type CniPlace = {
   readonly additionalAddresses: readonly string[];
 };
 
-/** How many plugins run at a time for nobody who waits: after a reboot every pod is owed a DEL. */
-const backgroundSlots = 16;
 /** How long the DELs at the start may keep the daemon from serving, all of them together. */
 const startPatienceMs = 3_000;
 
 /** Networks that plugins make, as the Container Network Interface specifies (SPEC.md 1.1.0). */
 export class CniNetwork {
-  readonly #confDir: string;
   readonly #thread: SystemThread;
-  readonly #log: Log;
-  readonly #deps: PluginDeps;
+  readonly #source: ConfigSource;
+  readonly #plugins: PluginDeps;
   readonly #store: AttachmentStore;
   readonly #versions: PluginVersions;
   readonly #probe: ReadinessProbe;
   readonly #deletions: OwedDeletions;
+  readonly #upkeep: Upkeep;
   readonly #ender = new AbortController();
   /** ADD and DEL go on beside each other, GC alone (SPEC.md, "Lifecycle & Ordering"). */
   readonly #gate = new Gate();
   readonly #locks = new KeyedLock<string>();
-  readonly #background = new Slots(backgroundSlots);
-  readonly #collected = new Set<string>();
-  #starting: Promise<void> | undefined;
-  #told = '';
+  #isStarting = true;
+  #startPatience: Promise<void> | undefined;
 
-  constructor(options: CniOptions, store: AttachmentStore) {
-    const { confDir, binDirs, timeoutMs, thread, log } = options;
-    this.#confDir = confDir;
+  constructor({ confDir, binDirs, timeoutMs, thread, log }: CniOptions, store: AttachmentStore) {
     this.#thread = thread;
-    this.#log = log;
-    this.#deps = { binDirs, timeoutMs, log, signal: this.#ender.signal };
+    this.#source = new ConfigSource(confDir, log);
+    this.#plugins = { binDirs, timeoutMs, log, signal: this.#ender.signal };
     this.#store = store;
-    this.#versions = new PluginVersions(this.#deps);
-    this.#probe = new ReadinessProbe(this.#deps, this.#versions);
+    this.#versions = new PluginVersions(this.#plugins);
+    this.#probe = new ReadinessProbe(this.#plugins, this.#versions);
     this.#deletions = new OwedDeletions((id) => this.#delete(id), log);
-    this.#starting = delay(startPatienceMs, undefined, { ref: false });
+    this.#upkeep = new Upkeep({
+      plugins: this.#plugins,
+      versions: this.#versions,
+      store,
+      deletions: this.#deletions,
+      gate: this.#gate,
+    });
   }
 
   /** The configuration in force. It is read at each call. */
   async current(): Promise<Found> {
-    const found = await readConfigDirectory(this.#confDir);
-    this.#tellChange(found);
-    if (found.kind === 'valid' && this.#starting === undefined) this.#collectOnce(found.config);
+    const found = await this.#source.read();
+    if (found.kind === 'valid' && !this.#isStarting) this.#upkeep.collectOnce(found.config);
     return found;
   }
 
@@ -100,22 +100,6 @@ export class CniNetwork {
     }
   }
 
-  async #add(pod: CniPod, config: NetworkConfig): Promise<CniPlace> {
-    const version = await this.#versions.agree(config);
-    const attachment = newAttachment(pod, config, version);
-    using _inside = await this.#gate.enter();
-    using _held = await this.#locks.hold(pod.id);
-    if (this.#store.find(pod.id) !== undefined) {
-      throw new Fault('already-exists', 'it is connected already');
-    }
-    await this.#thread.run('setLoopbackUp', pod.netnsPath);
-    await this.#store.put(attachment);
-    const { result, addresses } = await addChain(this.#deps, attachment);
-    await this.#store.put({ ...attachment, result });
-    const [address, ...additionalAddresses] = addresses;
-    return { address, additionalAddresses };
-  }
-
   /**
    * DEL. Rejects when that fails, and goes on trying in the background; a later call succeeds once it
    * has been done. Succeeds for a pod that is not connected.
@@ -123,18 +107,18 @@ export class CniNetwork {
   async removePod(id: string): Promise<void> {
     if (this.#store.find(id) === undefined) return;
     try {
-      await this.#patiently(this.#deletions.attempt(id));
+      await (this.#isStarting ? this.#removeAtStart(id) : this.#deletions.attempt(id));
     } catch (cause) {
       throw new Fault(faultCode(cause), `take pod "${id}" off its CNI network`, { cause });
     }
   }
 
-  /** CHECK. Rejects when something of the pod's network is missing; nothing is known of other pods. */
+  /** CHECK. Rejects when something of the pod's network is missing. */
   async checkPod(id: string): Promise<void> {
     using _inside = await this.#gate.enter();
     using _held = await this.#locks.hold(id);
     const attachment = this.#store.find(id);
-    if (attachment !== undefined) await checkChain(this.#deps, attachment);
+    if (attachment !== undefined) await checkChain(this.#plugins, attachment);
   }
 
   /** What a pod's plugins were told and what they answered, or undefined when it is not connected. */
@@ -146,22 +130,21 @@ export class CniNetwork {
     return { cniVersion: version, config, args, capabilityArgs, result, isDelOwed };
   }
 
-  /** Those of pods, whether they are wanted any more or not. */
+  /** The pods that are connected, or still owed a DEL. */
   connectedPods(): string[] {
     return this.#store.all().map(({ id }) => id);
   }
 
   /**
-   * After a restart: DEL for pods that are not of `owners`, then GC, then CHECK for those that are.
-   * All of it goes on in the background.
+   * Ends the start, in which removePod() was called for all pods that do not run: DEL for those that
+   * nobody knows, then GC, and CHECK for those that run. All of it goes on in the background.
    */
   reconcile(owners: ReadonlySet<string>): void {
-    this.#starting = undefined;
+    this.#isStarting = false;
     const ids = this.connectedPods();
     for (const id of ids) if (!owners.has(id)) this.#deletions.begin(id);
-    const kept = ids.filter((id) => !this.#deletions.isOwed(id));
-    void this.#background.run(() => this.current());
-    for (const id of kept) void this.#background.run(() => this.#checkAfterStart(id));
+    void this.current();
+    void this.#checkAll(ids.filter((id) => !this.#deletions.isOwed(id)));
   }
 
   /** Ends the plugins that run. What is owed stays on record. */
@@ -170,77 +153,45 @@ export class CniNetwork {
     this.#ender.abort();
   }
 
-  /** While the daemon starts, nobody is served: it cannot wait for plugins that hang. */
-  async #patiently(attempt: Promise<void>): Promise<void> {
-    if (this.#starting === undefined) return attempt;
-    const isDone = await Promise.race([attempt.then(() => true), this.#starting]);
-    if (isDone === true) return;
-    throw new Fault('unavailable', 'its plugins have not answered yet; this goes on');
+  async #add(pod: CniPod, config: NetworkConfig): Promise<CniPlace> {
+    const version = await this.#versions.agree(config);
+    const attachment = newAttachment(pod, config, version);
+    using _inside = await this.#gate.enter();
+    using _held = await this.#locks.hold(pod.id);
+    if (this.#store.find(pod.id) !== undefined) {
+      throw new Fault('already-exists', 'it is connected already');
+    }
+    await this.#thread.run('setLoopbackUp', pod.netnsPath);
+    await this.#store.put(attachment);
+    const { result, addresses } = await addChain(this.#plugins, attachment);
+    await this.#store.put({ ...attachment, result });
+    const [address, ...additionalAddresses] = addresses;
+    return { address, additionalAddresses };
   }
 
   async #delete(id: string): Promise<void> {
-    const work = () => this.#deleteNow(id);
-    return this.#starting === undefined ? work() : this.#background.run(work);
-  }
-
-  async #deleteNow(id: string): Promise<void> {
     using _inside = await this.#gate.enter();
     using _held = await this.#locks.hold(id);
     const attachment = this.#store.find(id);
     if (attachment === undefined) return;
     // Where plugins are gone for good, an operator ends this by removing the file.
-    if (await this.#store.isOnDisk(attachment)) await delChain(this.#deps, attachment);
+    if (await this.#store.isOnDisk(attachment)) await delChain(this.#plugins, attachment);
     await this.#store.delete(attachment);
   }
 
-  async #checkAfterStart(id: string): Promise<void> {
-    try {
-      await this.checkPod(id);
-    } catch (error) {
-      this.#warn({ sandboxId: id, error }, 'CNI CHECK: the network of a pod is not what it was');
+  /** Nobody is served meanwhile, so plugins that hang are not waited for to their end. */
+  async #removeAtStart(id: string): Promise<void> {
+    this.#startPatience ??= delay(startPatienceMs, undefined, { ref: false });
+    const done = this.#deletions.attemptInTurn(id).then(() => true);
+    if ((await Promise.race([done, this.#startPatience])) === true) return;
+    throw new Fault('unavailable', 'its plugins have not answered yet; this goes on');
+  }
+
+  async #checkAll(ids: readonly string[]): Promise<void> {
+    const message = 'CNI CHECK: the network of a pod is not what it was';
+    for (const id of ids) {
+      await this.#upkeep.attempt(() => this.checkPod(id), { sandboxId: id }, message);
     }
-  }
-
-  /** GC, once for each network that comes into force. */
-  #collectOnce(config: NetworkConfig): void {
-    if (this.#collected.has(config.name)) return;
-    this.#collected.add(config.name);
-    void this.#collect(config).catch((error: unknown) => {
-      this.#warn({ network: config.name, error }, 'CNI GC failed');
-    });
-  }
-
-  async #collect(config: NetworkConfig): Promise<void> {
-    if (config.disableGc) return;
-    const version = await this.#versions.agree(config);
-    await this.#gate.alone(async () => {
-      const valid = this.#store
-        .all()
-        .filter(({ id, config: { name } }) => name === config.name && !this.#deletions.isOwed(id));
-      const ids = valid.map(({ id }) => id);
-      await gcChain(this.#deps, { config, version }, ids);
-    });
-  }
-
-  /** Of work that nobody waits for, unless it was us who ended it. */
-  #warn(fields: Readonly<Record<string, unknown>>, message: string): void {
-    if (!this.#ender.signal.aborted) this.#log.warn(fields, message);
-  }
-
-  #tellChange(found: Found): void {
-    const told = JSON.stringify(found);
-    if (told === this.#told) return;
-    this.#told = told;
-    if (found.kind === 'broken') {
-      const { file, reason } = found;
-      return this.#log.warn({ file, reason }, 'a CNI configuration cannot be used');
-    }
-    if (found.kind === 'none') {
-      return this.#log.info({ directory: this.#confDir }, 'there is no CNI configuration');
-    }
-    const { file, config } = found;
-    const plugins = config.plugins.map(({ type }) => type);
-    this.#log.info({ file, network: config.name, plugins }, 'a CNI configuration is in force');
   }
 }
 

@@ -63,6 +63,28 @@ it('OwedDeletions tries at once when it is asked, and all who ask share one try'
   expect(tries).toHaveLength(3);
 });
 
+it('OwedDeletions tries a limited number at a time for nobody who waits, and others at once', async () => {
+  const running = Promise.withResolvers<void>();
+  const started: string[] = [];
+  const slow = new OwedDeletions(
+    async (id) => {
+      started.push(id);
+      await running.promise;
+    },
+    createLog('error', () => {}),
+  );
+  const ids = Array.from({ length: 40 }, (_, index) => `${index}`);
+  for (const id of ids) slow.begin(id);
+  await vi.advanceTimersByTimeAsync(0);
+  expect(started).toHaveLength(16);
+  expect(ids.every((id) => slow.isOwed(id))).toBe(true);
+  void slow.attempt('39');
+  expect(started.at(-1)).toBe('39');
+  running.resolve();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(started.toSorted()).toEqual(ids.toSorted());
+});
+
 it('OwedDeletions tries nothing once it is closed', async () => {
   failures = 1000;
   owed.begin('a');

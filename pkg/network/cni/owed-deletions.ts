@@ -1,7 +1,10 @@
 import type { Log } from '#log/log.ts';
+import { Slots } from './slots.ts';
 
 const firstDelayMs = 1_000;
 const maxDelayMs = 60_000;
+/** How many go on at a time for nobody who waits: after a reboot every pod is owed one. */
+const backgroundSlots = 16;
 
 /** One deletion that has to succeed some time. */
 type Owed = {
@@ -18,6 +21,7 @@ export class OwedDeletions {
   readonly #delete: (id: string) => Promise<void>;
   readonly #log: Log;
   readonly #owed = new Map<string, Owed>();
+  readonly #background = new Slots(backgroundSlots);
   #isClosed = false;
 
   /** `work` deletes what belongs to an id; it is never run twice at a time for one. */
@@ -30,18 +34,26 @@ export class OwedDeletions {
     return this.#owed.has(id);
   }
 
-  /** Rejects when this try fails; others follow in the background. */
+  /** Tries at once. Rejects when this try fails; others follow in the background. */
   attempt(id: string): Promise<void> {
-    const owed = this.#owed.get(id) ?? { failures: 0 };
-    this.#owed.set(id, owed);
+    const owed = this.#owe(id);
     clearTimeout(owed.timer);
     owed.attempt ??= this.#try(id, owed);
     return owed.attempt;
   }
 
-  /** Tries in the background from the beginning. */
+  /** As attempt(), when those that were asked for in this way before leave room for it. */
+  attemptInTurn(id: string): Promise<void> {
+    const owed = this.#owe(id);
+    return this.#background.run(async () => {
+      // Meanwhile somebody may have had it done.
+      if (this.#owed.get(id) === owed) await this.attempt(id);
+    });
+  }
+
+  /** As attemptInTurn(), for nobody who would learn how it ends. */
   begin(id: string): void {
-    void this.attempt(id).catch((error: unknown) => {
+    void this.attemptInTurn(id).catch((error: unknown) => {
       if (this.#isClosed) return;
       this.#log.warn({ sandboxId: id, error }, 'CNI DEL failed; it is tried again');
     });
@@ -51,6 +63,12 @@ export class OwedDeletions {
   close(): void {
     this.#isClosed = true;
     for (const { timer } of this.#owed.values()) clearTimeout(timer);
+  }
+
+  #owe(id: string): Owed {
+    const owed = this.#owed.get(id) ?? { failures: 0 };
+    this.#owed.set(id, owed);
+    return owed;
   }
 
   async #try(id: string, owed: Owed): Promise<void> {
