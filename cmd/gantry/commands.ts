@@ -65,6 +65,12 @@ export const commandGroups: Readonly<Record<string, Readonly<Record<string, Entr
       load: async () => (await import('./trace.ts')).trace,
     },
   },
+  Shell: {
+    completion: {
+      summary: 'what a shell needs to complete commands and names',
+      load: async () => (await import('./completion.ts')).completion,
+    },
+  },
   Images: {
     images: {
       summary: 'the same as images ls',
@@ -97,7 +103,15 @@ export const commandGroups: Readonly<Record<string, Readonly<Record<string, Entr
   },
 };
 
+/** What is not for people. */
+const hidden: Readonly<Record<string, Entry>> = {
+  __complete: {
+    summary: 'candidates for the completion of a shell',
+    load: async () => (await import('./complete.ts')).complete,
+  },
+};
+
 /** All commands by name. */
 export const commands: ReadonlyMap<string, Entry> = new Map(
-  Object.values(commandGroups).flatMap((group) => Object.entries(group)),
+  [...Object.values(commandGroups), hidden].flatMap((group) => Object.entries(group)),
 );

@@ -31,10 +31,6 @@ export class Descriptors implements Disposable {
 
 /** The directory at a side; undefined when there is none. Symbolic links lead nowhere out of the root. */
 export function directoryAt(side: Side, opened: Descriptors): number | undefined {
-  const { O_PATH = 0o10000000, O_DIRECTORY } = constants as {
-    O_PATH?: number;
-    O_DIRECTORY: number;
-  };
   if (side.root === '/') {
     try {
       return opened.add(openSync(resolve(side.path), O_PATH | constants.O_DIRECTORY));

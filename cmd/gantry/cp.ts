@@ -90,7 +90,7 @@ function optionsFor({ root }: Pick<Side, 'root'>, isArchive: boolean): CopyOptio
 async function toStream(from: Side, isArchive: boolean): Promise<number> {
   using folder = scratchFolder();
   copy(from, { root: '/', path: folder.path, text: '-' }, isArchive);
-  return runHere('tar', ['-C', folder.path, '-c', '.']);
+  return await runHere('tar', ['-C', folder.path, '-c', '.']);
 }
 
 async function fromStream(to: Side, isArchive: boolean): Promise<number> {

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ContainerView, PodView } from '#admin/pod-json.ts';
 import { ExitError } from './command.ts';
@@ -21,7 +21,13 @@ export type Enterable = keyof typeof enterable;
 export function containerFlags(container: ContainerView, kinds: readonly Enterable[]): string[] {
   const { pid, name, state } = container;
   if (pid === undefined) throw new ExitError('failed', `container "${name}" is ${state}`);
-  return kinds.map((kind) => `--${kind}=/proc/${pid}/ns/${enterable[kind]}`);
+  // The kernel lets nobody enter the user namespace that they are in.
+  const others = kinds.filter((kind) => inode(pid, kind) !== inode(process.pid, kind));
+  return others.map((kind) => `--${kind}=/proc/${pid}/ns/${enterable[kind]}`);
+}
+
+function inode(pid: number, kind: Enterable): number | undefined {
+  return statSync(`/proc/${pid}/ns/${enterable[kind]}`, { throwIfNoEntry: false })?.ino;
 }
 
 /** The same for those that a pod keeps; what it has not for itself is left out. */

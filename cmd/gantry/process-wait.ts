@@ -15,7 +15,7 @@ export type ProcessWait = {
   readonly stack: readonly string[];
 };
 
-/** What a process, or one thread (`7/task/8`), does right now; undefined when it has gone. */
+/** What a process does right now, or the thread whose folder `path` is; undefined when it has gone. */
 export function processWait(pid: number, path = `/proc/${pid}`): ProcessWait | undefined {
   const stat = readProc(`${path}/stat`);
   if (stat === '') return undefined;

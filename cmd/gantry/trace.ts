@@ -1,9 +1,12 @@
 import type { Operations } from '#admin/routes/list-operations.ts';
 import type { Span } from '#trace/span.ts';
 import type { Operation } from '#trace/tracer.ts';
+import type { AdminClient } from './admin-client.ts';
 import { type Command, ExitError } from './command.ts';
+import { isDown } from './node-view.ts';
 import { printJson } from './output.ts';
 import { describeWait, processesNaming, processWait, type ProcessWait } from './process-wait.ts';
+import type { Places } from './places.ts';
 import { isTerminal, printable, styled } from './style.ts';
 import { flatten, waterfall } from './waterfall.ts';
 
@@ -23,8 +26,8 @@ Flags:
 `,
   flags: { count: { type: 'string', short: 'n' }, all: { type: 'boolean' } },
   operands: { min: 0, max: 1 },
-  run: async ({ admin, operands: [wanted], options, isJson }) => {
-    const all = await admin.ask<Operations>({ method: 'GET', path: '/v1/operations' });
+  run: async ({ admin, places, operands: [wanted], options, isJson }) => {
+    const all = await operationsOf(admin, places);
     const count = countOf(options['count'] ?? '5');
     const isShown = (operation: Operation) =>
       (options['all'] === true || wanted !== undefined || !isPoll(operation)) &&
@@ -38,6 +41,20 @@ Flags:
     else process.stdout.write((isTerminal() ? page(operations) : columns(operations)).join('\n'));
   },
 };
+
+/** A daemon that does not answer is what is stuck: then the error tells what its threads wait for. */
+async function operationsOf(admin: AdminClient, { address }: Places): Promise<Operations> {
+  try {
+    return await admin.ask<Operations>({ method: 'GET', path: '/v1/operations' });
+  } catch (error) {
+    if (!isDown(error)) throw error;
+    const { socketOwner, threadWaits } = await import('./socket-owner.ts');
+    const pid = socketOwner(address);
+    if (pid === undefined) throw error;
+    const threads = threadWaits(pid).map((wait) => `\n  ${describeWait(wait)}`);
+    throw new ExitError('unreachable', `${error.message}; its threads:${threads.join('')}`);
+  }
+}
 
 type Waiting = Operation & { readonly waits: readonly ProcessWait[] };
 

@@ -1,5 +1,5 @@
 import type { Command } from './command.ts';
-import { commandGroups, commands, type Entry } from './commands.ts';
+import { commandGroups, type Entry } from './commands.ts';
 import { defaultConfig, defaultFolders } from './places.ts';
 
 const everywhere = `Flags of all commands:
@@ -23,7 +23,11 @@ answers.
 
 /** Help on all commands. */
 export function usage(): string {
-  const width = Math.max(...[...commands.keys()].map((name) => name.length));
+  const width = Math.max(
+    ...Object.values(commandGroups).flatMap((group) =>
+      Object.keys(group).map((name) => name.length),
+    ),
+  );
   const groups = Object.entries(commandGroups).map(([heading, group]) => {
     const lines = Object.entries(group).map(
       ([name, { summary }]) => `  gantry ${name.padEnd(width)}   ${summary}\n`,

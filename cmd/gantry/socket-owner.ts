@@ -1,0 +1,31 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { processWait, type ProcessWait } from './process-wait.ts';
+
+/** The pid of the process that listens on a unix socket: proc_net(5). Undefined when there is none. */
+export function socketOwner(path: string): number | undefined {
+  const inodes = readFileSync('/proc/net/unix', 'utf8')
+    .split('\n')
+    .filter((line) => line.endsWith(` ${path}`))
+    .map((line) => `socket:[${line.split(/\s+/)[6]}]`);
+  const pids = readdirSync('/proc').filter((entry) => /^\d+$/.test(entry));
+  const owner = pids.find((pid) =>
+    linksIn(`/proc/${pid}/fd`).some((link) => inodes.includes(link)),
+  );
+  return owner === undefined ? undefined : Number(owner);
+}
+
+/** What each thread of a process does right now. */
+export function threadWaits(pid: number): ProcessWait[] {
+  return readdirSync(`/proc/${pid}/task`)
+    .map((thread) => processWait(Number(thread), `/proc/${pid}/task/${thread}`))
+    .filter((wait) => wait !== undefined);
+}
+
+/** Of a process that may be gone by now. */
+function linksIn(folder: string): string[] {
+  try {
+    return readdirSync(folder).map((name) => readlinkSync(`${folder}/${name}`));
+  } catch {
+    return [];
+  }
+}
