@@ -16,6 +16,8 @@ export type CritestOptions = {
   /** Regular expressions over the names of specs. */
   readonly focus?: string;
   readonly skip: readonly string[];
+  /** What exec, attach and port-forward are done by. */
+  readonly transport: 'spdy' | 'websocket';
   /** Ends the run. */
   readonly signal: AbortSignal;
 };
@@ -35,11 +37,16 @@ const program = fileURLToPath(new URL('../.tools/bin/critest', import.meta.url))
 /** A run takes some twenty seconds; one that hangs must not hang for ever. */
 const timeoutMs = 20 * 60_000;
 
-/** Runs critest on the daemon of `place` and returns the specs that it chose. Its files go to `folder`. */
+const webSocketFlags = ['exec', 'attach', 'portforward'].map((name) => `-websocket-${name}`);
+
+/**
+ * Runs critest on the daemon of `place` and returns the specs that it chose; the names of those that
+ * were run by another transport than usual end with it. Its files go to `folder`.
+ */
 export async function runCritest(
   place: Place,
   folder: string,
-  { parallel, focus, skip, signal }: CritestOptions,
+  { parallel, focus, skip, transport, signal }: CritestOptions,
 ): Promise<Spec[]> {
   // ginkgo runs what has this ending without building it, and writes its reports beside it.
   const suite = './critest.test';
@@ -57,6 +64,7 @@ export async function runCritest(
     '--',
     `-runtime-endpoint=unix://${place.socket}`,
     `-image-endpoint=unix://${place.socket}`,
+    ...(transport === 'websocket' ? webSocketFlags : []),
   ];
   const log = { file: join(folder, 'critest.log'), append: true };
   const { timedOut } = await execa('ginkgo', args, {
@@ -75,7 +83,9 @@ export async function runCritest(
   await unmountBelow(temporary);
   signal.throwIfAborted();
   if (timedOut) throw new Error(`critest took more than ${timeoutMs / 60_000} minutes`);
-  return readReport(folder);
+  const specs = readReport(folder);
+  if (transport === 'spdy') return specs;
+  return specs.map((spec) => ({ ...spec, name: `${spec.name} [${transport}]` }));
 }
 
 function readReport(folder: string): Spec[] {

@@ -45,13 +45,15 @@ async function conformance(): Promise<Spec[]> {
   writeMirrors(certs, registry.host);
   const extraConfig = `[image]\ncerts_dirs = ["${certs}"]\n[runtime]\ndefault_handler = "${options.handler}"\n`;
   const daemon = resources.use(await startDaemon({ extraConfig }));
-  const folder = join(daemon.place.directory, 'critest');
   try {
-    const specs = await runCritest(daemon.place, folder, critestOptions());
+    const specs: Spec[] = [];
+    for (const run of runs()) {
+      specs.push(...(await runCritest(daemon.place, folderOf(daemon, run), run)));
+    }
     await daemon.takeDown();
     return specs;
   } finally {
-    if (options.reports !== undefined) keepReports(daemon, folder, options.reports);
+    if (options.reports !== undefined) keepReports(daemon, options.reports);
   }
 }
 
@@ -63,20 +65,37 @@ function writeMirrors(certs: string, host: string): void {
   }
 }
 
-function critestOptions(): CritestOptions {
+/** All by SPDY, and what is streamed by WebSocket as well. */
+function runs(): CritestOptions[] {
   const excluded = Object.keys(ratchet.excluded).map((name) => `${RegExp.escape(name)}$`);
-  return {
+  const { focus } = options;
+  const base = {
     parallel: Number(options.parallel),
     skip: [...options.skip, ...excluded],
     signal: interrupted,
-    ...(options.focus === undefined ? {} : { focus: options.focus }),
   };
+  const all = { ...base, transport: 'spdy' as const, ...(focus === undefined ? {} : { focus }) };
+  if (focus !== undefined && !/streaming/i.test(focus)) return [all];
+  return [all, { ...base, transport: 'websocket', focus: focus ?? 'Streaming' }];
 }
 
-function keepReports({ place }: Daemon, folder: string, target: string): void {
+function folderOf({ place }: Daemon, { transport }: Pick<CritestOptions, 'transport'>): string {
+  return join(place.directory, `critest-${transport}`);
+}
+
+function keepReports(daemon: Daemon, target: string): void {
+  copyThere([daemon.place.log], target);
+  copyThere(reportsOf(folderOf(daemon, { transport: 'spdy' })), target);
+  copyThere(reportsOf(folderOf(daemon, { transport: 'websocket' })), join(target, 'websocket'));
+}
+
+function reportsOf(folder: string): string[] {
+  return reportNames.map((name) => join(folder, name)).filter((path) => existsSync(path));
+}
+
+function copyThere(files: readonly string[], target: string): void {
   mkdirSync(target, { recursive: true });
-  const reports = reportNames.map((name) => join(folder, name)).filter((path) => existsSync(path));
-  for (const path of [...reports, place.log]) copyFileSync(path, join(target, basename(path)));
+  for (const path of files) copyFileSync(path, join(target, basename(path)));
 }
 
 function show(verdict: Verdict): void {
