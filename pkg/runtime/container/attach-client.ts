@@ -3,9 +3,6 @@ import { close } from '#linux/libc.ts';
 import { type Poller, POLLIN, POLLOUT } from '#linux/poller.ts';
 import type { AttachOrder } from './attach-message.ts';
 
-/** How long a client may take nothing while others, and the container, wait for it. */
-export const stallMs = 3_000;
-
 /** What the monitor's connection does for its clients. */
 export type AttachHost = {
   /** Whether the monitor has room for input. Another client may have taken it in the same turn. */
@@ -42,9 +39,9 @@ export class AttachClient {
     return this.#rest !== undefined;
   }
 
-  /** When it will have taken nothing for too long, in milliseconds of performance.now(). */
-  get stalledAtMs(): number {
-    return this.isHolding ? this.#heldSinceMs + stallMs : Infinity;
+  /** Since when it has taken nothing, though there is something; in milliseconds of performance.now(). */
+  get heldSinceMs(): number {
+    return this.isHolding ? this.#heldSinceMs : Infinity;
   }
 
   /** Registers what is waited for: its input only while that can be passed on. */

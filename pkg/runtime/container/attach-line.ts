@@ -5,6 +5,11 @@ import { AttachClient, type AttachHost } from './attach-client.ts';
 import { AttachInput } from './attach-input.ts';
 import type { AttachOrder, LeaveReason } from './attach-message.ts';
 
+/** How long a client may take nothing while the container and its other clients wait for it. */
+const stallMs = 3_000;
+/** After one was cut off, others have to be quicker for a while, since they often stop together. */
+const nextStallMs = 250;
+const wearyMs = 10_000;
 /** How long a connection without clients waits for the container to write something. */
 const lingerMs = 10 * 60_000;
 /** Packets that are passed on before others get their turn. */
@@ -38,6 +43,7 @@ export class AttachLine {
   #hasStdinEnded = false;
   #isOpen = true;
   #lingersUntilMs = Infinity;
+  #cutOffAtMs = -Infinity;
 
   constructor(fd: number, { containerId, stdinOnce }: AttachOrder, events: LineEvents) {
     this.containerId = containerId;
@@ -62,13 +68,17 @@ export class AttachLine {
 
   /** When something is to be done even if nothing happens. */
   get dueAtMs(): number {
-    return Math.min(this.#lingersUntilMs, ...[...this.#clients].map((it) => it.stalledAtMs));
+    const heldSinceMs = Math.min(...[...this.#clients].map((it) => it.heldSinceMs));
+    return Math.min(this.#lingersUntilMs, heldSinceMs + this.#patienceMs());
   }
 
   /** Does what is due: cuts off clients that do not read, and a connection that nobody uses. */
   attend(nowMs: number): void {
+    const patienceMs = this.#patienceMs();
     for (const client of this.#clients) {
-      if (client.stalledAtMs <= nowMs) this.#drop(client, 'stalled');
+      if (client.heldSinceMs + patienceMs > nowMs) continue;
+      this.#cutOffAtMs = nowMs;
+      this.#drop(client, 'stalled');
     }
     if (this.#lingersUntilMs <= nowMs) this.close();
   }
@@ -120,6 +130,10 @@ export class AttachLine {
     for (const client of this.#clients) client.give(stream, bytes);
     // From now on the monitor notices that the connection has ended.
     if (this.#lingersUntilMs !== Infinity) this.close();
+  }
+
+  #patienceMs(): number {
+    return performance.now() < this.#cutOffAtMs + wearyMs ? nextStallMs : stallMs;
   }
 
   #isHeldUp(): boolean {

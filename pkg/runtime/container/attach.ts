@@ -7,7 +7,6 @@ import type { Engine } from '#runtime/engine.ts';
 import { resizeTerminal } from '#runtime/monitor.ts';
 import { openMonitoredStdin } from '#runtime/monitored-stdin.ts';
 import { rejectWhenAborted } from '#runtime/wait.ts';
-import { stallMs } from './attach-client.ts';
 import type { Attached } from './attach-pump.ts';
 import type { Container } from './container.ts';
 
@@ -59,7 +58,7 @@ export async function attach(
     if (why !== 'stalled') return Promise.all(outputs);
     throw new Fault(
       'resource-exhausted',
-      `${act}: its client read nothing for ${stallMs / 1000} s`,
+      `${act}: its client did not read, so that the container had to wait`,
     );
   });
   await Promise.race([over, aborted]);
