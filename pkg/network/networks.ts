@@ -13,6 +13,10 @@ export const networkChoices = ['auto', 'bridge', 'cni'] as const;
 export type NetworkChoice = (typeof networkChoices)[number];
 
 type Bridge = Pick<PodNetwork, 'addPod' | 'removePod' | 'readiness' | 'reconcile' | 'close'>;
+type Cni = Pick<
+  CniNetwork,
+  'current' | 'addPod' | 'removePod' | 'readiness' | 'reconcile' | 'describePod' | 'close'
+>;
 type BridgePod = Parameters<Bridge['addPod']>[0];
 
 /** The networks of the node's pods, of which each new pod comes into the one in force. */
@@ -36,7 +40,7 @@ export type Networks = {
 export type NetworksOptions = {
   readonly choice: NetworkChoice;
   readonly bridge: Bridge;
-  readonly cni: CniNetwork;
+  readonly cni: Cni;
 };
 
 /**

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
-import { PodSandboxState, Protocol } from '#api/cri/v1/types.ts';
+import { NamespaceMode, PodSandboxState, Protocol } from '#api/cri/v1/types.ts';
 import { type Daemon, startDaemon } from './harness/daemon.ts';
 import { gantry, skopeo } from './harness/gantry.ts';
 import { makeNetns, type Netns, outwardAddress } from './harness/netns.ts';
@@ -98,6 +98,15 @@ async function leased(): Promise<string[]> {
 
 async function results(): Promise<string[]> {
   return readdir(join(daemon.place.root, 'cni', 'results'));
+}
+
+async function textOf(path: string): Promise<string> {
+  return existsSync(path) ? readFile(path, 'utf8') : '';
+}
+
+/** What a process runs; empty for one that has ended, whether or not somebody has waited for it. */
+async function commandOf(pid: string): Promise<string> {
+  return textOf(`/proc/${pid.trim()}/cmdline`);
 }
 
 /** A plugin of ours: a script that is run with the variables of CNI. */
@@ -223,6 +232,19 @@ describe("with Debian's plugins", () => {
         /CNI network "test": run CNI plugin "bridge" \(ADD\): .*198\.18\.7\.77/,
       ),
     });
+  });
+
+  test('pods with users of their own are connected as others are', async () => {
+    await configure({ plugins: [bridge] });
+    const mapping = { hostId: 200_000, containerId: 0, length: 65_536 };
+    const usernsOptions = { mode: NamespaceMode.POD, uids: [mapping], gids: [mapping] };
+    const namespaceOptions = { pid: NamespaceMode.CONTAINER, usernsOptions };
+    const linux = { securityContext: { namespaceOptions } };
+    const pod = await runPod(daemon, { linux });
+    const [ip] = await addressesOf(pod.id);
+    const command = sh('ip -o address');
+    const config = containerConfig(busybox, { command, linux });
+    expect((await runToEnd(daemon.cri, pod, config)).stdout).toContain(` ${ip}/24 `);
   });
 
   test('the newest version that all of them speak is spoken, and shown', async () => {
@@ -359,8 +381,8 @@ describe('a plugin that fails', () => {
       code: status.UNAVAILABLE,
       details: expect.stringContaining('"last" (ADD): no answer within 5000 ms'),
     });
-    const [child] = (await readFile(children, 'utf8')).trim().split('\n');
-    await eventually('its child is gone', () => !existsSync(`/proc/${child}`));
+    const child = await textOf(children);
+    await eventually('its child is gone', async () => (await commandOf(child)) === '');
   });
 
   test.each([
@@ -419,19 +441,25 @@ for (const how of ['stop', 'kill'] as const) {
   });
 }
 
-test('a daemon killed in the middle of ADD undoes it when it starts again', async () => {
-  await configure({ plugins: [bridge, { type: 'last' }] });
-  const begun = join(daemon.place.directory, 'begun');
-  await script('last', `[ $CNI_COMMAND != ADD ] || { touch ${begun}; exec sleep 1000; }`);
-  const lost = runPod(daemon).catch(() => 'lost');
-  await eventually('the second plugin runs', () => existsSync(begun));
-  expect((await leased()).length).toBe(2);
-  await daemon.kill();
-  expect(await lost).toBe('lost');
-  await daemon.start();
-  await eventually('it is undone', async () => (await leased()).length === 0);
-  expect((await daemon.cri.listPodSandbox({})).items).toEqual([]);
-});
+test.each(['stop', 'kill'] as const)(
+  'a %s in the middle of ADD is undone at the next start',
+  async (how) => {
+    await configure({ plugins: [bridge, { type: 'last' }] });
+    const begun = join(daemon.place.directory, `begun-${how}`);
+    await script('last', `[ $CNI_COMMAND != ADD ] || { echo $$ >${begun}; exec sleep 1000; }`);
+    const lost = runPod(daemon).catch(() => 'lost');
+    await eventually('the second plugin runs', async () => (await textOf(begun)) !== '');
+    expect((await leased()).length).toBe(2);
+    await daemon[how]();
+    expect(await lost).toBe('lost');
+    await daemon.start();
+    // It would go on making what is taken away now.
+    expect(await commandOf(await textOf(begun))).toBe('');
+    await eventually('it is undone', async () => (await leased()).length === 0);
+    const { items } = await daemon.cri.listPodSandbox({});
+    expect(items.filter(({ state }) => state === PodSandboxState.SANDBOX_READY)).toEqual([]);
+  },
+);
 
 test('a daemon that starts while plugins hang serves nevertheless', async () => {
   const { cri } = daemon;
