@@ -34,8 +34,8 @@ function networksWith(found: Found, choice: NetworkChoice = 'auto'): [Networks, 
       note('bridge add');
       return { address: '10.88.0.2', additionalAddresses: [] };
     },
-    removePod: async (id) => note(`bridge remove ${id}`),
-    readiness: () => ({ ready: false, reason: 'Bridge', message: 'of the bridge' }),
+    removePod: async (id: string) => note(`bridge remove ${id}`),
+    readiness: () => ({ ready: false as const, reason: 'Bridge', message: 'of the bridge' }),
     reconcile: async () => note('bridge reconcile'),
     close: async () => note('bridge close'),
     findOrphans: async () => [],
