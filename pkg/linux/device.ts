@@ -17,11 +17,12 @@ export type DeviceNode = {
 export function findDevices(path: string): DeviceNode[] {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat?.isDirectory() === true) {
-    return readdirSync(path).flatMap((name) => {
-      const below = join(path, name);
-      const entry = statSync(below, { throwIfNoEntry: false });
-      const holdsDevices = entry?.isDirectory() === true || readDevice(below) !== undefined;
-      return holdsDevices ? findDevices(below) : [];
+    // Links to devices are followed; those to folders may lead round and round.
+    return readdirSync(path, { withFileTypes: true }).flatMap((entry) => {
+      const below = join(path, entry.name);
+      if (entry.isDirectory()) return findDevices(below);
+      const device = readDevice(below);
+      return device === undefined ? [] : [device];
     });
   }
   const device = readDevice(path);

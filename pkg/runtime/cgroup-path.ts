@@ -23,7 +23,7 @@ export type CgroupWish = {
 };
 
 // systemd.slice(5): the name tells the place. A dash parts the names of nested slices.
-const sliceName = /^[^-/]+(-[^-/]+)*\.slice$/;
+const sliceName = /^[^-/:]+(-[^-/:]+)*\.slice$/;
 
 /** Throws `invalid-argument` for a parent that the driver cannot make a cgroup in. */
 export function podCgroup({ driver, giverUsesSystemd, parent }: CgroupWish): PodCgroup {

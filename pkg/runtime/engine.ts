@@ -12,6 +12,7 @@ import type { Container } from './container/container.ts';
 import type { ExitWatch } from './container/exit.ts';
 import type { OomLedger } from './container/oom-ledger.ts';
 import type { EventLog } from './events/event-log.ts';
+import type { HostPaths } from './container/host-mounts.ts';
 import type { ContainerId, SandboxId } from './id.ts';
 import type { Layout } from './layout.ts';
 import type { OciRuntime } from './oci-runtime.ts';
@@ -126,6 +127,7 @@ export type Engine = {
   readonly locks: KeyedLock<string>;
   readonly runningSandboxes: SingleFlight<string, SandboxId>;
   readonly creatingContainers: SingleFlight<string, ContainerId>;
+  readonly hostPaths: HostPaths;
   readonly exits: ExitWatch;
   readonly seccompFilters: SeccompFilters;
   readonly oomLedger: OomLedger;

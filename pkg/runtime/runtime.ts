@@ -63,6 +63,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Engine> {
     locks: new KeyedLock(),
     runningSandboxes: new SingleFlight(),
     creatingContainers: new SingleFlight(),
+    hostPaths: new SingleFlight(),
     exits: new ExitWatch(),
     events: new EventLog(),
     stats: new StatsReaders(options.cgroups),

@@ -2,7 +2,6 @@ import type * as cri from '#api/cri/v1/types.ts';
 import { Fault } from '#errors/fault.ts';
 import type {
   ContainerConfig,
-  ContainerResources,
   ContainerSecurity,
   SelinuxLabel,
   SecurityProfile,
@@ -10,10 +9,12 @@ import type {
 import { requestedDevices } from '#runtime/cdi/devices.ts';
 import { given } from '#runtime/given.ts';
 import type { SandboxConfig } from '#runtime/sandbox/sandbox.ts';
-import { absolutePath, enumMember, required } from './required.ts';
+import { containerResources } from './container-resources.ts';
+import { absolutePath, absolutePaths, enumMember, required } from './required.ts';
 import { sandboxNamespaces } from './sandbox-config.ts';
 import { containerMounts } from './container-mounts.ts';
 import { signalName } from './signal.ts';
+import { checkLabels, refuseNul, utf8 } from './texts.ts';
 import { isSame, userNamespace } from './user-namespace.ts';
 
 /** Checks a ContainerConfig and turns it into the runtime's own form. */
@@ -22,20 +23,19 @@ export function containerConfig(
   sandbox: SandboxConfig,
 ): ContainerConfig {
   const config = required(message, 'config');
+  refuseNul(config, 'config');
+  checkLabels(config, 'config');
   const metadata = required(config.metadata, 'config.metadata');
   const image = required(config.image, 'config.image');
   return {
     metadata: { name: required(metadata.name, 'config.metadata.name'), attempt: metadata.attempt },
     image: required(image.image, 'config.image.image'),
     userSpecifiedImage: image.userSpecifiedImage,
-    command: config.command,
-    args: config.args,
+    command: words(config.command, 'config.command'),
+    args: words(config.args, 'config.args'),
     workingDir:
       config.workingDir === '' ? '' : absolutePath(config.workingDir, 'config.working_dir'),
-    envs: config.envs.map(({ key, value }, index) => ({
-      key: required(key, `config.envs[${index}].key`),
-      value: value.toString(),
-    })),
+    envs: config.envs.map((env, index) => variable(env, `config.envs[${index}]`)),
     ...containerMounts(config.mounts, sandbox),
     devices: config.devices.map(({ containerPath, hostPath, permissions }, index) => ({
       containerPath: absolutePath(containerPath, `config.devices[${index}].container_path`),
@@ -48,7 +48,7 @@ export function containerConfig(
     ),
     labels: config.labels,
     annotations: config.annotations,
-    logPath: config.logPath,
+    logPath: logPath(config.logPath),
     stdin: config.stdin,
     stdinOnce: config.stdinOnce,
     tty: config.tty,
@@ -58,32 +58,36 @@ export function containerConfig(
   };
 }
 
-/** Zero means "not given" for each number, as the proto says. */
-export function containerResources(
-  message: cri.LinuxContainerResources | null | undefined,
-): ContainerResources {
-  if (message === null || message === undefined) return { hugepageLimits: [], unified: {} };
-  return {
-    ...given({
-      cpuPeriod: unlessZero(message.cpuPeriod),
-      cpuQuota: unlessZero(message.cpuQuota),
-      cpuShares: unlessZero(message.cpuShares),
-      cpusetCpus: message.cpusetCpus === '' ? undefined : message.cpusetCpus,
-      cpusetMems: message.cpusetMems === '' ? undefined : message.cpusetMems,
-      memoryLimitBytes: unlessZero(message.memoryLimitInBytes),
-      memorySwapLimitBytes: unlessZero(message.memorySwapLimitInBytes),
-      oomScoreAdj: message.oomScoreAdj,
-    }),
-    hugepageLimits: message.hugepageLimits.map(({ pageSize, limit }) => ({
-      pageSize,
-      limitBytes: limit,
-    })),
-    unified: message.unified,
-  };
+/** More the kernel does not take at once (MAX_ARG_STRLEN, execve(2)), with its end. */
+const maxWordBytes = 128 * 1024 - 1;
+
+function words(values: readonly string[], field: string): readonly string[] {
+  values.forEach((value, index) => checkWord(value, `${field}[${index}]`));
+  return values;
 }
 
-function unlessZero(value: number): number | undefined {
-  return value === 0 ? undefined : value;
+function checkWord(value: string, field: string): void {
+  const bytes = Buffer.byteLength(value);
+  if (bytes <= maxWordBytes) return;
+  const sentence = `${field}: is ${bytes} bytes long, and the kernel takes ${maxWordBytes}`;
+  throw new Fault('invalid-argument', sentence);
+}
+
+function variable({ key, value }: cri.KeyValue, field: string): ContainerConfig['envs'][number] {
+  required(key, `${field}.key`);
+  if (key.includes('=')) throw new Fault('invalid-argument', `${field}.key: "${key}" has a =`);
+  const text = utf8(value, `${field}.value`);
+  checkWord(`${key}=${text}`, field);
+  return { key, value: text };
+}
+
+/** Relative to the folder of the pod's logs, and in it. */
+function logPath(value: string): string {
+  if (!value.split('/').includes('..')) return value;
+  throw new Fault(
+    'invalid-argument',
+    `config.log_path: "${value}" leads out of the folder of logs`,
+  );
 }
 
 function containerSecurity(
@@ -111,8 +115,8 @@ function containerSecurity(
     noNewPrivileges: message.noNewPrivs,
     addCapabilities: message.capabilities?.addCapabilities ?? [],
     dropCapabilities: message.capabilities?.dropCapabilities ?? [],
-    maskedPaths: message.maskedPaths,
-    readonlyPaths: message.readonlyPaths,
+    maskedPaths: absolutePaths(message.maskedPaths, `${field}.masked_paths`),
+    readonlyPaths: absolutePaths(message.readonlyPaths, `${field}.readonly_paths`),
     seccomp: seccompProfile(message),
     ...given({ apparmor: apparmorProfile(message), selinux: selinuxLabel(message) }),
   };

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type * as cri from '#api/cri/v1/types.ts';
 import { Fault } from '#errors/fault.ts';
 import type { ContainerConfig, ContainerMount, ImageVolume } from '#runtime/container/container.ts';
@@ -31,11 +32,18 @@ function imageVolume(mount: cri.Mount, field: string): ImageVolume {
     throw new Fault('invalid-argument', `${field}.host_path: is not for a mount of an image`);
   }
   return {
-    containerPath: absolutePath(mount.containerPath, `${field}.container_path`),
+    containerPath: placeOf(mount, field),
     image: required(mount.image?.image, `${field}.image.image`),
     subPath: mount.imageSubPath,
     recursiveReadOnly: mount.recursiveReadOnly,
   };
+}
+
+/** Without empty parts, so that the same place is always written the same way. */
+function placeOf({ containerPath }: cri.Mount, field: string): string {
+  const path = resolve(absolutePath(containerPath, `${field}.container_path`));
+  if (path !== '/') return path;
+  throw new Fault('invalid-argument', `${field}.container_path: "/" is the root filesystem's`);
 }
 
 function containerMount(mount: cri.Mount, field: string, sandbox: SandboxConfig): ContainerMount {
@@ -52,7 +60,7 @@ function containerMount(mount: cri.Mount, field: string, sandbox: SandboxConfig)
     );
   }
   return {
-    containerPath: absolutePath(mount.containerPath, `${field}.container_path`),
+    containerPath: placeOf(mount, field),
     hostPath: absolutePath(mount.hostPath, `${field}.host_path`),
     readonly,
     recursiveReadOnly,

@@ -12,6 +12,11 @@ export function absolutePath(value: string, field: string): string {
   throw new Fault('invalid-argument', `${field}: "${value}" is not an absolute path`);
 }
 
+/** The same for each. */
+export function absolutePaths(values: readonly string[], field: string): readonly string[] {
+  return values.map((value, index) => absolutePath(value, `${field}[${index}]`));
+}
+
 /** The name of a member of an enum that this server knows. */
 export function enumMember<Name>(
   names: Readonly<Record<number, Name>>,

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type * as cri from '#api/cri/v1/types.ts';
 import { Fault } from '#errors/fault.ts';
 import { given } from '#runtime/given.ts';
@@ -9,6 +10,7 @@ import type {
 } from '#runtime/sandbox/sandbox.ts';
 import { userNamespace } from './user-namespace.ts';
 import { absolutePath, enumMember, required } from './required.ts';
+import { checkLabels, oneWord, refuseNul } from './texts.ts';
 
 /** The kernel's limit for a host name (gethostname(2)). */
 const maxHostnameBytes = 64;
@@ -19,6 +21,8 @@ export function sandboxConfig(
   runtimeHandler: string,
 ): SandboxConfig {
   const config = required(message, 'config');
+  refuseNul(config, 'config');
+  checkLabels(config, 'config');
   const metadata = required(config.metadata, 'config.metadata');
   const { dnsConfig, linux } = config;
   const security = linux?.securityContext;
@@ -36,9 +40,9 @@ export function sandboxConfig(
       ? {}
       : {
           dns: {
-            servers: dnsConfig.servers,
-            searches: dnsConfig.searches,
-            options: dnsConfig.options,
+            servers: words(dnsConfig.servers, 'config.dns_config.servers'),
+            searches: words(dnsConfig.searches, 'config.dns_config.searches'),
+            options: words(dnsConfig.options, 'config.dns_config.options'),
           },
         }),
     portMappings: config.portMappings.map(portMapping),
@@ -46,14 +50,22 @@ export function sandboxConfig(
     annotations: config.annotations,
     cgroupParent: cgroupParent(linux?.cgroupParent ?? ''),
     sysctls: linux?.sysctls ?? {},
-    namespaces: sandboxNamespaces(security?.namespaceOptions),
+    namespaces: podNamespaces(security?.namespaceOptions),
     privileged: security?.privileged ?? false,
     ...given({ userNamespace: podUserNamespace(security?.namespaceOptions) }),
     runtimeHandler,
   };
 }
 
-/** Namespace options of a pod. Without any, the CRI's default: all namespaces are shared in the pod. */
+/** A pod's own; a container's may also be those of another container. */
+function podNamespaces(options: cri.NamespaceOption | null | undefined): NamespaceModes {
+  const modes = sandboxNamespaces(options);
+  if (typeof modes.pid === 'string') return modes;
+  const field = 'linux.security_context.namespace_options.pid';
+  throw new Fault('invalid-argument', `${field}: TARGET is for containers`);
+}
+
+/** Namespace options. Without any, the CRI's default: all namespaces are shared in the pod. */
 export function sandboxNamespaces(options: cri.NamespaceOption | null | undefined): NamespaceModes {
   const field = 'linux.security_context.namespace_options';
   if (options === null || options === undefined) return { network: 'pod', ipc: 'pod', pid: 'pod' };
@@ -79,8 +91,9 @@ function podUserNamespace(options: cri.NamespaceOption | null | undefined): IdMa
 
 /** An absolute path or, for systemd, the name of a slice. */
 function cgroupParent(value: string): string {
+  const field = 'config.linux.cgroup_parent';
   if (value === '' || /^[^/]+\.slice$/.test(value)) return value;
-  return absolutePath(value, 'config.linux.cgroup_parent');
+  return resolve(absolutePath(oneWord(value, field), field));
 }
 
 function portMapping(mapping: cri.PortMapping, index: number): PortMapping {
@@ -106,5 +119,11 @@ function checkHostname(hostname: string): string {
   if (Buffer.byteLength(hostname) > maxHostnameBytes) {
     throw new Fault('invalid-argument', `config.hostname: longer than ${maxHostnameBytes} bytes`);
   }
-  return hostname;
+  if (hostname === '') return '';
+  if (!hostname.includes('/')) return oneWord(hostname, 'config.hostname');
+  throw new Fault('invalid-argument', `config.hostname: "${hostname}" is no host name`);
+}
+
+function words(values: readonly string[], field: string): readonly string[] {
+  return values.map((value, index) => oneWord(value, `${field}[${index}]`));
 }

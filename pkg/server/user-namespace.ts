@@ -57,5 +57,8 @@ function singleMapping(mappings: readonly cri.IDMapping[], name: string): IdMapp
   const { hostId, containerId, length } = mapping;
   if (containerId !== 0) throw new Fault('invalid-argument', `${name}[0].container_id: must be 0`);
   if (length === 0) throw new Fault('invalid-argument', `${name}[0].length: must not be 0`);
+  if (hostId + length >= 2 ** 32) {
+    throw new Fault('invalid-argument', `${name}[0]: goes beyond the ids that there are`);
+  }
   return { hostId, length };
 }

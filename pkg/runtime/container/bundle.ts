@@ -65,7 +65,7 @@ export async function makeBundle(
       rootfs: paths.rootfs,
       hostname: podHostname(sandbox.id, sandbox.config),
       files: engine.layout.sandbox(sandbox.id),
-      mounts: [...hostMounts(config.mounts), ...volumes.mounts],
+      mounts: [...(await hostMounts(engine.hostPaths, config.mounts)), ...volumes.mounts],
       namespaces: containerNamespaces(engine, sandbox, config),
       seccomp: seccompOf(config.security, engine.limits),
       confinement: await confinementOf(config.security, engine.limits.confinement),

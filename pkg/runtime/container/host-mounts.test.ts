@@ -1,9 +1,20 @@
-import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { bindMount, unmount } from '#linux/mount.ts';
+import { bindMount, mountFilesystem, unmount } from '#linux/mount.ts';
 import type { ContainerMount } from './container.ts';
+import { SingleFlight } from '#store/single-flight.ts';
 import { hostMounts } from './host-mounts.ts';
 
 let folder = '';
@@ -18,7 +29,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-function mountOf(name: string, change: Partial<ContainerMount> = {}) {
+async function mountOf(name: string, change: Partial<ContainerMount> = {}) {
   const mount: ContainerMount = {
     containerPath: '/data',
     hostPath: join(folder, name),
@@ -27,15 +38,15 @@ function mountOf(name: string, change: Partial<ContainerMount> = {}) {
     propagation: 'private',
     ...change,
   };
-  return hostMounts([mount])[0];
+  return (await hostMounts(new SingleFlight(), [mount]))[0];
 }
 
-it('follows symbolic links on the node', () => {
-  expect(mountOf('link')?.source).toBe(join(folder, 'real'));
+it('follows symbolic links on the node', async () => {
+  expect((await mountOf('link'))?.source).toBe(join(folder, 'real'));
 });
 
-it('makes a directory where there is nothing', () => {
-  expect(mountOf('new/deep')?.source).toBe(join(folder, 'new/deep'));
+it('makes a directory where there is nothing', async () => {
+  expect((await mountOf('new/deep'))?.source).toBe(join(folder, 'new/deep'));
   expect(statSync(join(folder, 'new/deep')).isDirectory()).toBe(true);
 });
 
@@ -44,19 +55,46 @@ it.each([
   [{ readonly: true }, ['rbind', 'rprivate', 'ro']],
   [{ readonly: true, recursiveReadOnly: true }, ['rbind', 'rprivate', 'ro', 'rro']],
   [{ mapping: { hostId: 1, length: 1 } }, ['rbind', 'rprivate', 'rw', 'idmap']],
-])('%j gives the options %j', (change, options) => {
-  expect(mountOf('real', change)?.options).toEqual(options);
+])('%j gives the options %j', async (change, options) => {
+  expect((await mountOf('real', change))?.options).toEqual(options);
 });
 
-it('refuses propagation that the mount below cannot have', () => {
+it('refuses propagation that the mount below cannot have', async () => {
   const wish = { propagation: 'bidirectional' } as const;
-  expect(() => mountOf('real', wish)).toThrow('is not on a shared mount');
+  await expect(mountOf('real', wish)).rejects.toThrow('is not on a shared mount');
   bindMount(join(folder, 'real'), join(folder, 'real'), { propagation: 'shared' });
-  expect(mountOf('real', wish)?.options).toContain('rshared');
+  expect((await mountOf('real', wish))?.options).toContain('rshared');
   unmount(join(folder, 'real'));
 });
 
-it('names a path that cannot be used', () => {
+it('names a path that cannot be used', async () => {
   writeFileSync(join(folder, 'file'), '');
-  expect(() => mountOf('file/below')).toThrow(`host path "${folder}/file/below"`);
+  await expect(mountOf('file/below')).rejects.toThrow(`host path "${folder}/file/below"`);
 });
+
+it.runIf(existsSync('/dev/fuse'))(
+  'waits for a file system that hangs no longer than it is told, and once',
+  async () => {
+    // A file system whose server never answers (fuse(4)).
+    const server = openSync('/dev/fuse', 'r+');
+    const hung = join(folder, 'real');
+    const options = [`fd=${server}`, 'rootmode=40000', 'user_id=0', 'group_id=0'];
+    mountFilesystem({ type: 'fuse', source: 'hung', options }, hung);
+    const lookups = new SingleFlight<string, string>();
+    const mount = { containerPath: '/data', hostPath: join(hung, 'x'), readonly: false } as const;
+    const wish = { ...mount, recursiveReadOnly: false, propagation: 'private' } as const;
+    const first = hostMounts(lookups, [wish], 100);
+    await expect(first).rejects.toMatchObject({
+      code: 'deadline-exceeded',
+      message: `mounts: host path "${hung}/x" for "/data": its file system gave no answer within 100 ms`,
+    });
+    const second = hostMounts(lookups, [wish], 100);
+    expect(lookups.isRunning(`${hung}/x`)).toBe(true);
+    await expect(second).rejects.toMatchObject({ code: 'deadline-exceeded' });
+    closeSync(server);
+    await expect(hostMounts(lookups, [wish], 5000)).rejects.toMatchObject({
+      code: 'invalid-argument',
+    });
+    unmount(hung);
+  },
+);

@@ -1,18 +1,33 @@
-import { mkdirSync, readFileSync, realpathSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
+import { mkdir, realpath } from 'node:fs/promises';
 import type { SpecMount } from '#api/oci/runtime.ts';
 import { Fault, isErrno } from '#errors/fault.ts';
+import { within } from '#runtime/wait.ts';
+import type { SingleFlight } from '#store/single-flight.ts';
 import type { ContainerMount } from './container.ts';
+
+/** The paths on the node that are being looked for. A path that does not come back is waited for once. */
+export type HostPaths = SingleFlight<string, string>;
+
+/** A file system whose server has gone gives no answer at all; a caller waits two minutes. */
+const answerTimeoutMs = 30_000;
 
 /**
  * The caller's mounts as the OCI runtime takes them. Symbolic links on the node are followed; a source
  * that is missing becomes a directory, as containerd and CRI-O have it and users rely on.
  */
-export function hostMounts(mounts: readonly ContainerMount[]): SpecMount[] {
-  return mounts.map((mount) => {
-    const source = resolveSource(mount);
-    checkPropagation(mount, source);
-    return { destination: mount.containerPath, type: 'bind', source, options: optionsOf(mount) };
-  });
+export async function hostMounts(
+  lookups: HostPaths,
+  mounts: readonly ContainerMount[],
+  timeoutMs = answerTimeoutMs,
+): Promise<SpecMount[]> {
+  return Promise.all(
+    mounts.map(async (mount) => {
+      const source = await resolveSource(lookups, mount, timeoutMs);
+      checkPropagation(mount, source);
+      return { destination: mount.containerPath, type: 'bind', source, options: optionsOf(mount) };
+    }),
+  );
 }
 
 function optionsOf(mount: ContainerMount): string[] {
@@ -26,24 +41,31 @@ function optionsOf(mount: ContainerMount): string[] {
   return ['rbind', travel[propagation], ...access, ...(mapping === undefined ? [] : ['idmap'])];
 }
 
-function resolveSource({ hostPath, containerPath }: ContainerMount): string {
+async function resolveSource(
+  lookups: HostPaths,
+  mount: ContainerMount,
+  timeoutMs: number,
+): Promise<string> {
+  const { hostPath, containerPath } = mount;
+  const act = `mounts: host path "${hostPath}" for "${containerPath}"`;
+  const lookup = lookups.run(hostPath, () => findOrMake(hostPath));
   try {
-    return realpathSync(hostPath);
-  } catch (error) {
-    if (!isErrno(error, 'ENOENT')) throw unusable(hostPath, containerPath, error);
+    if (await within(lookup, timeoutMs)) return await lookup;
+  } catch (cause) {
+    throw new Fault('invalid-argument', act, { cause });
   }
-  try {
-    mkdirSync(hostPath, { recursive: true, mode: 0o755 });
-    return realpathSync(hostPath);
-  } catch (error) {
-    throw unusable(hostPath, containerPath, error);
-  }
+  const sentence = `${act}: its file system gave no answer within ${timeoutMs} ms`;
+  throw new Fault('deadline-exceeded', sentence);
 }
 
-function unusable(hostPath: string, containerPath: string, cause: unknown): Fault {
-  return new Fault('invalid-argument', `mounts: host path "${hostPath}" for "${containerPath}"`, {
-    cause,
-  });
+async function findOrMake(hostPath: string): Promise<string> {
+  try {
+    return await realpath(hostPath);
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+  }
+  await mkdir(hostPath, { recursive: true, mode: 0o755 });
+  return realpath(hostPath);
 }
 
 /** What the kernel will not let travel has to be refused: the pod would wait for mounts in vain. */

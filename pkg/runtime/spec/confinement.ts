@@ -18,10 +18,11 @@ type Confinement = { readonly apparmorProfile?: string; readonly selinuxLabel?: 
  * cannot be had is an error, for the container would run without; labels mean nothing without SELinux.
  */
 export async function confinementOf(
-  { apparmor, selinux, privileged }: ContainerSecurity,
+  security: ContainerSecurity,
   node: NodeConfinement,
 ): Promise<Confinement> {
-  const profile = await appArmorProfile({ apparmor, privileged }, node);
+  const { selinux } = security;
+  const profile = await appArmorProfile(security, node);
   return {
     ...(profile === undefined ? {} : { apparmorProfile: profile }),
     ...(selinux === undefined || !node.hasSelinux ? {} : { selinuxLabel: labelText(selinux) }),

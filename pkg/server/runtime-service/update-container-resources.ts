@@ -3,7 +3,7 @@ import type {
   UpdateContainerResourcesResponse,
 } from '#api/cri/v1/types.ts';
 import { updateContainer } from '#runtime/container/update.ts';
-import { containerResources } from '#server/container-config.ts';
+import { containerResources } from '#server/container-resources.ts';
 import type { ServerDeps } from '#server/deps.ts';
 import { required } from '#server/required.ts';
 
