@@ -81,8 +81,6 @@ export type Cgroups = {
   /** Ends every process in the cgroup and below, whatever it waits for, or throws saying which stays. */
   kill(path: string): Promise<void>;
   processes(path: string): Promise<readonly number[]>;
-  /** At once, and in no order. */
-  processesNow(path: string): readonly number[];
   /** For repeated reading, from files that stay open until the reader is disposed of. */
   openStats(path: string): StatsReader;
   /** How many of the cgroup's processes the kernel has killed for want of memory. */

@@ -9,7 +9,7 @@ import { type CgroupMounts, readMounts } from './mounts.ts';
 import { oomKillsIn } from './oom-kills.ts';
 import { removeTree, removeUnused, removeUnusedAncestors } from './remove.ts';
 import { type CgroupStats, openStatsReader, statsIn, type StatsReader } from './stats.ts';
-import { directoriesOf, processesIn, processesNow } from './tree.ts';
+import { directoriesOf, processesIn } from './tree.ts';
 import { type CgroupState, watchState, type WatchOptions } from './watch.ts';
 
 /**
@@ -27,8 +27,6 @@ export type Cgroupfs = {
   add(path: string, pid: number): Promise<void>;
   /** The processes in it and below, sorted; none when it is gone. */
   processes(path: string): Promise<number[]>;
-  /** The same at once, of a cgroup whose processes all hierarchies have; in no order. */
-  processesNow(path: string): number[];
   /** Kills every process in it and below, and waits until they are gone, or throws saying who stays. */
   kill(path: string): Promise<void>;
   /** How many of its processes, and of those below, the kernel has killed for want of memory. */
@@ -81,7 +79,6 @@ export function openCgroupfs(options: CgroupfsOptions = {}): Cgroupfs {
     create: (path) => createTree(mounts, path),
     add: (path, pid) => addProcess(mounts, path, pid),
     processes: (path) => processesIn(mounts, path),
-    processesNow: (path) => processesNow(mounts, path),
     kill: (path) => killAll(mounts, path, killTimeoutMs),
     oomKills: (path) => oomKillsIn(mounts, path),
     freeze: (path) => freeze(mounts, path, freezeTimeoutMs),

@@ -29,10 +29,20 @@ export function limitIn(text: string | undefined): number | undefined {
   return amount === 'max' ? undefined : amount;
 }
 
-/** A flat keyed file: `key value` in each line (cgroup-v2.rst, "Interface Files"). */
-export function toFlat(text: string | undefined): ReadonlyMap<string, number> {
-  const pairs = linesOf(text).map((line) => line.split(' '));
-  return new Map(pairs.map(([key = '', value]) => [key, Number(value)]));
+/**
+ * A flat keyed file: `key value` in each line (cgroup-v2.rst, "Interface Files"). Only what is asked
+ * for is taken out of it: such files have some 50 lines, and are read often.
+ */
+export function toFlat(text: string | undefined): { get(key: string): number | undefined } {
+  const lines = `\n${text ?? ''}`;
+  return {
+    get: (key) => {
+      const start = lines.indexOf(`\n${key} `);
+      if (start === -1) return undefined;
+      const end = lines.indexOf('\n', start + 1);
+      return Number(lines.slice(start + key.length + 2, end === -1 ? undefined : end));
+    },
+  };
 }
 
 /** A nested keyed file: `key name=value name=value` in each line (the same section). */

@@ -70,7 +70,16 @@ function statsOf(files: StatFiles, pageSize: string): HugetlbStats[] {
   return [{ pageSize, usageBytes, peakBytes, limitHits: toNumber(read('failcnt')) }];
 }
 
-function pageSizes(files: readonly string[]): string[] {
+/** Who reads again and again has the same list of files each time. */
+const knownSizes = new WeakMap<readonly string[], readonly string[]>();
+
+function pageSizes(files: readonly string[]): readonly string[] {
+  const known = knownSizes.get(files) ?? findPageSizes(files);
+  knownSizes.set(files, known);
+  return known;
+}
+
+function findPageSizes(files: readonly string[]): string[] {
   const sizes = files.map((name) => /^hugetlb\.(\w+)\.(max|limit_in_bytes)$/.exec(name));
   return sizes.flatMap((match) => match?.[1] ?? []).toSorted();
 }

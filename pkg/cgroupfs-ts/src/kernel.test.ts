@@ -29,7 +29,8 @@ describe.each(kinds)('cgroup %s', (_, kind) => {
     const two = await start(`${path}/below`, 'exec sleep 1000');
     await expect.poll(() => cgroupfs.processes(path)).toHaveLength(4);
     const listed = await cgroupfs.processes(path);
-    expect(new Set(cgroupfs.processesNow(path))).toEqual(new Set(listed));
+    using reader = cgroupfs.openStats(path);
+    expect(new Set(reader.processes())).toEqual(new Set(listed));
     expect(await cgroupfs.processes(`${path}/below`)).toEqual([two.pid]);
     const ended = Promise.all([once(one, 'exit'), once(two, 'exit')]);
     await cgroupfs.kill(path);

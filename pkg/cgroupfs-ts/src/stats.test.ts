@@ -128,12 +128,14 @@ it('openStats reads some groups alone', () => {
   });
 });
 
-it('processesNow lists those of a tree, each once', async () => {
+it('openStats lists the processes of a tree, each once', async () => {
   const cgroupfs = openCgroupfs({ mounts: trees.unified });
-  const pids = cgroupfs.processesNow('/pods/web').toSorted((one, other) => one - other);
+  using reader = cgroupfs.openStats('/pods/web');
+  const pids = reader.processes().toSorted((one, other) => one - other);
   expect(pids).toEqual(await cgroupfs.processes('/pods/web'));
   expect(pids.length).toBeGreaterThan(0);
-  expect(cgroupfs.processesNow('/pods/none')).toEqual([]);
+  using other = cgroupfs.openStats('/pods/none');
+  expect(other.processes()).toEqual([]);
 });
 
 it('memoryStats takes a working set that seems negative for empty', async () => {

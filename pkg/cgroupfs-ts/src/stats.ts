@@ -8,6 +8,7 @@ import type { CgroupMounts } from './mounts.ts';
 import { type PidsStats, pidsStats } from './pids.ts';
 import { type PressureStats, pressureStats } from './pressure.ts';
 import { OpenReader } from './reader.ts';
+import { processesBelow, processesDirectory } from './tree.ts';
 
 /** What a cgroup uses, and has used; undefined for what no hierarchy tells. */
 export type CgroupStats = {
@@ -30,25 +31,19 @@ export type StatsGroup = keyof CgroupStats;
 export type StatsReader = Disposable & {
   /** All groups or some, at once. Undefined when the cgroup is gone. */
   read(groups?: readonly StatsGroup[]): CgroupStats | undefined;
+  /** The processes in it and below, in no order; none when it is gone. */
+  processes(): number[];
 };
 
-const readers = {
-  cpu: cpuStats,
-  memory: memoryStats,
-  pids: pidsStats,
-  io: ioStats,
-  hugetlb: hugetlbStats,
-  pressure: pressureStats,
-} satisfies { [Group in StatsGroup]: (find: FindStatFiles) => CgroupStats[Group] };
-
-// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the keys of the object above
-const allGroups = Object.keys(readers) as StatsGroup[];
+const allGroups = ['cpu', 'memory', 'pids', 'io', 'hugetlb', 'pressure'] as const;
 
 export function openStatsReader(mounts: CgroupMounts, path: string): StatsReader {
   const reader = new OpenReader();
   const find = statFiles(mounts, path, reader);
+  const directory = processesDirectory(mounts, path);
   return {
     read: (groups = allGroups) => statsIn(find, groups),
+    processes: () => (directory === undefined ? [] : processesBelow(directory, reader)),
     [Symbol.dispose]: () => reader[Symbol.dispose](),
   };
 }
@@ -57,8 +52,12 @@ export function statsIn(
   find: FindStatFiles,
   groups: readonly StatsGroup[] = allGroups,
 ): CgroupStats | undefined {
-  const none = { cpu: undefined, memory: undefined, pids: undefined };
-  const others = { io: undefined, hugetlb: undefined, pressure: undefined };
-  const read = groups.map((group) => [group, readers[group](find)] as const);
-  return unlessEmpty({ ...none, ...others, ...Object.fromEntries(read) });
+  return unlessEmpty({
+    cpu: groups.includes('cpu') ? cpuStats(find) : undefined,
+    memory: groups.includes('memory') ? memoryStats(find) : undefined,
+    pids: groups.includes('pids') ? pidsStats(find) : undefined,
+    io: groups.includes('io') ? ioStats(find) : undefined,
+    hugetlb: groups.includes('hugetlb') ? hugetlbStats(find) : undefined,
+    pressure: groups.includes('pressure') ? pressureStats(find) : undefined,
+  });
 }

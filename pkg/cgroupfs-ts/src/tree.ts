@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CgroupError, hasCode, isGone } from './error.ts';
 import { type CgroupMounts, hierarchyRoots } from './mounts.ts';
-import { hasChildren, plainSyncReader } from './reader.ts';
+import { hasChildren, plainSyncReader, type SyncReader } from './reader.ts';
 
 /** Where a cgroup is, or would be, in each hierarchy. Refuses the root and paths that lead elsewhere. */
 export function directoriesOf(mounts: CgroupMounts, path: string): string[] {
@@ -43,21 +43,27 @@ export async function processesIn(mounts: CgroupMounts, path: string): Promise<n
   return [...new Set(lists.flat())].toSorted((one, other) => one - other);
 }
 
-/** The processes in the cgroup and below, where the first hierarchy that has it lists them; unsorted. */
-export function processesNow(mounts: CgroupMounts, path: string): number[] {
-  const directory = directoriesOf(mounts, path).find((each) => existsSync(each));
-  // Some are listed twice.
-  return directory === undefined ? [] : [...new Set(listProcesses(directory))];
+/** The first hierarchy's directory of the cgroup that there is. */
+export function processesDirectory(mounts: CgroupMounts, path: string): string | undefined {
+  return directoriesOf(mounts, path).find((each) => existsSync(each));
 }
 
-function listProcesses(directory: string): number[] {
-  const own = pidsIn(plainSyncReader.read(`${directory}/cgroup.procs`) ?? '');
+/** The processes in a directory and below, at once; unsorted. */
+export function processesBelow(directory: string, reader: SyncReader): number[] {
+  const pids = listProcesses(directory, reader);
+  // Some are listed twice.
+  return pids.length < 2 ? pids : [...new Set(pids)];
+}
+
+function listProcesses(directory: string, reader: SyncReader): number[] {
+  const own = pidsIn(reader.read(`${directory}/cgroup.procs`) ?? '');
   if (!hasChildren(directory)) return own;
+  // What is below comes and goes.
   const children = plainSyncReader
     .list(directory)
     .map((name) => join(directory, name))
     .filter((each) => statSync(each, { throwIfNoEntry: false })?.isDirectory());
-  return [...own, ...children.flatMap(listProcesses)];
+  return [...own, ...children.flatMap((each) => listProcesses(each, plainSyncReader))];
 }
 
 async function processesOf(directory: string): Promise<number[]> {

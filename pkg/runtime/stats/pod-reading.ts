@@ -24,13 +24,13 @@ export function readPod(
 
 /** How many processes a pod has. */
 export function countPodProcesses(
-  { cgroups }: Engine,
+  { stats }: Engine,
   sandbox: Sandbox,
   containers: readonly Container[],
 ): number {
-  const own = ownCgroup(sandbox);
-  const paths = own === undefined ? containers.map(({ cgroupPath }) => cgroupPath) : [own];
-  return paths.reduce((count, path) => count + cgroups.processesNow(path).length, 0);
+  const cgroupPath = ownCgroup(sandbox);
+  const subjects = cgroupPath === undefined ? containers : [{ id: sandbox.id, cgroupPath }];
+  return subjects.reduce((count, subject) => count + stats.processes(subject).length, 0);
 }
 
 /** The cgroup that is this pod's alone: kubelet's, which is named after the pod's uid. */

@@ -42,18 +42,21 @@ export class StatsReaders {
   }
 
   /** Undefined when the cgroup is gone. Of a subject that has ended nothing is to be read. */
-  read({ id, cgroupPath }: Subject, groups: readonly StatsGroup[]): Reading | undefined {
-    this.#idle ??= setTimeout(() => this.#closeAll(), idleMs).unref();
-    this.#idle.refresh();
-    const source = this.#sources.get(id) ?? this.#open(id, cgroupPath);
+  read(subject: Subject, groups: readonly StatsGroup[]): Reading | undefined {
+    const source = this.#sourceOf(subject);
     const cgroup = source.reader.read(groups);
     if (cgroup === undefined) {
-      this.#close(id);
+      this.#close(subject.id);
       return undefined;
     }
     const usageUs = cgroup.cpu?.usageUs;
     const sample = usageUs === undefined ? undefined : { atMs: performance.now(), usageUs };
     return { at: now(), cgroup, nanoCores: sample && source.rate.next(sample) };
+  }
+
+  /** In no order; none when the cgroup is gone. */
+  processes(subject: Subject): readonly number[] {
+    return this.#sourceOf(subject).reader.processes();
   }
 
   close(): void {
@@ -62,7 +65,11 @@ export class StatsReaders {
     this.#closeAll();
   }
 
-  #open(id: string, cgroupPath: string): Source {
+  #sourceOf({ id, cgroupPath }: Subject): Source {
+    this.#idle ??= setTimeout(() => this.#closeAll(), idleMs).unref();
+    this.#idle.refresh();
+    const known = this.#sources.get(id);
+    if (known !== undefined) return known;
     const source = { reader: this.#cgroups.openStats(cgroupPath), rate: new CpuRate() };
     this.#sources.set(id, source);
     return source;

@@ -1,16 +1,18 @@
 import type { ListImagesRequest, StreamImagesRequest } from '#api/cri/v1/types.ts';
+import type { Image } from '#image/images.ts';
 import type { ServerDeps } from '#server/deps.ts';
 import {
-  type EncodedItem,
   type EncodedMessage,
-  itemEncoder,
+  encoder,
   listed,
   streamed,
+  type WriteItems,
+  writeEncoded,
 } from '#server/encoded-list.ts';
 import { imageMessage } from './image-message.ts';
 
 export function listImages(deps: ServerDeps, request: ListImagesRequest): Promise<EncodedMessage> {
-  return listed(items(deps, request));
+  return listed(itemsOf(deps, request));
 }
 
 /** The same in parts, for lists that are larger than a message may be. */
@@ -18,16 +20,16 @@ export function streamImages(
   deps: ServerDeps,
   request: StreamImagesRequest,
 ): AsyncIterable<EncodedMessage> {
-  return streamed(items(deps, request));
+  return streamed(itemsOf(deps, request));
 }
 
-function items({ images }: ServerDeps, { filter }: ListImagesRequest): EncodedItem[] {
+function itemsOf({ images }: ServerDeps, { filter }: ListImagesRequest): WriteItems {
   const reference = filter?.image?.image ?? '';
   const image = reference === '' ? undefined : images.find(reference);
   const found = image === undefined ? [] : [image];
-  return (reference === '' ? images.list() : found).map((each) =>
-    encode(imageMessage(images, each)),
-  );
+  const wanted = reference === '' ? images.list() : found;
+  const encode = (each: Image) => encodeMessage(imageMessage(images, each));
+  return (to) => writeEncoded(to, wanted.map(encode));
 }
 
-const encode = itemEncoder('Image');
+const encodeMessage = encoder('Image');

@@ -1,57 +1,55 @@
 import { MetricType } from '#api/cri/v1/types.ts';
+import { once } from '#server/encoded-list.ts';
+import { WireWriter } from '#server/wire-writer.ts';
 import type { Metric, Sample } from './metric.ts';
-import { type WireBuffer, wireText, wireVarint } from './wire.ts';
 
-/**
- * The field that the metrics are in both messages, PodSandboxMetrics and ContainerMetrics. A node may
- * have tens of thousands of them, which share most of their bytes: so they are put together from those
- * instead of being encoded one by one.
- */
+/** The field that the metrics are in both messages, PodSandboxMetrics and ContainerMetrics. */
 const metricsField = 2;
 const field = { name: 1, type: 3, labels: 4, value: 5 } as const;
 
-/** The fields that all samples of a metric have in common: its name and its type. */
-type Head = Buffer;
-const heads = new WeakMap<object, Head>();
-
-/** Values of labels, as they stand in a Metric. */
+/** Values of labels as they stand in a Metric, for all metrics of one subject. */
 export function encodeLabels(values: readonly string[]): Buffer {
-  return Buffer.concat(values.map((value) => wireText(field.labels, value)));
+  const to = new WireWriter();
+  for (const value of values) to.text(field.labels, value);
+  return to.take();
 }
 
 /**
- * Appends the samples of the metrics of one subject. `labels` are those of the subject, encoded. No
- * sample has a timestamp: they are of now, and kubelet's readers have trouble with old ones.
+ * Writes the samples of the metrics of one subject. `labels` are those of the subject, encoded. No
+ * sample has a timestamp: they are of now, and Prometheus has trouble with older ones.
  */
-export function appendMetrics<Subject>(
-  buffer: WireBuffer,
+export function writeMetrics<Subject>(
+  to: WireWriter,
   metrics: readonly Metric<Subject>[],
-  { subject, labels }: { readonly subject: Subject; readonly labels: Buffer },
+  { subject, labels }: { readonly subject: Subject; readonly labels: readonly Buffer[] },
 ): void {
   for (const metric of metrics) {
     const read = metric.read(subject);
     if (read === undefined) continue;
-    const samples: readonly Sample[] = typeof read === 'number' ? [{ value: read }] : read;
-    for (const { labels: more, value } of samples) {
-      const others = more === undefined ? nothing : encodeLabels(more);
-      buffer.message(metricsField, [headOf(metric), labels, others, encodeValue(value)]);
-    }
+    const parts = [headOf(metric), ...labels];
+    if (typeof read === 'number') writeSample(to, { value: read }, parts);
+    else for (const sample of read) writeSample(to, sample, parts);
   }
 }
 
-const nothing = Buffer.alloc(0);
-
-function headOf(metric: Metric<never>): Head {
-  const known = heads.get(metric);
-  if (known !== undefined) return known;
-  // COUNTER is 0, which is left out.
-  const type = metric.type === 'counter' ? nothing : wireVarint(field.type, MetricType.GAUGE);
-  const head = Buffer.concat([wireText(field.name, metric.name), type]);
-  heads.set(metric, head);
-  return head;
+function writeSample(
+  to: WireWriter,
+  { labels = [], value }: Sample,
+  parts: readonly Buffer[],
+): void {
+  const mark = to.begin(metricsField);
+  for (const part of parts) to.raw(part);
+  for (const label of labels) to.text(field.labels, label);
+  const wrapped = to.begin(field.value);
+  to.uint(1, value);
+  to.end(wrapped);
+  to.end(mark);
 }
 
-/** A UInt64Value. */
-function encodeValue(value: number): Buffer {
-  return wireText(field.value, value === 0 ? '' : wireVarint(1, value));
-}
+/** The fields that all samples of a metric have in common: its name and its type. */
+const headOf = once(({ name, type }: Metric<never>) => {
+  const to = new WireWriter();
+  to.text(field.name, name);
+  to.uint(field.type, type === 'counter' ? MetricType.COUNTER : MetricType.GAUGE);
+  return to.take();
+});

@@ -7,21 +7,21 @@ import type { Container } from '#runtime/container/container.ts';
 import { Turns } from '#runtime/stats/turns.ts';
 import type { ServerDeps } from '#server/deps.ts';
 import {
-  type EncodedItem,
   type EncodedMessage,
-  itemEncoder,
+  itemField,
   listed,
   streamed,
+  type WriteItems,
 } from '#server/encoded-list.ts';
 import { hasLabels } from '#server/label-filter.ts';
-import { containerGroups, containerStatsMessage } from './container-stats.ts';
+import { containerGroups, writeContainerStats } from './container-stats.ts';
 
 /** Of all containers that run. One that ends meanwhile is left out. */
 export function listContainerStats(
   deps: ServerDeps,
   { filter }: ListContainerStatsRequest,
 ): Promise<EncodedMessage> {
-  return listed(items(deps, filter));
+  return listed(itemsOf(deps, filter));
 }
 
 /** The same in parts, for lists that are larger than a message may be. */
@@ -29,27 +29,26 @@ export function streamContainerStats(
   deps: ServerDeps,
   { filter }: StreamContainerStatsRequest,
 ): AsyncIterable<EncodedMessage> {
-  return streamed(items(deps, filter));
+  return streamed(itemsOf(deps, filter));
 }
 
-async function* items(
-  deps: ServerDeps,
-  filter: ContainerStatsFilter | null,
-): AsyncGenerator<EncodedItem> {
+function itemsOf(deps: ServerDeps, filter: ContainerStatsFilter | null): WriteItems {
   const { containers, stats } = deps.engine;
-  const turns = new Turns();
-  for (const { id } of containers.all()) {
-    await turns.next();
-    // As it is now: others had their turn.
-    const container = containers.find(id);
-    if (container?.state.kind !== 'running') continue;
-    if (filter !== null && !matches(container, filter)) continue;
-    const reading = stats.read(container, containerGroups);
-    if (reading !== undefined) yield encode(containerStatsMessage(deps, container, reading));
-  }
+  return async function* write(to) {
+    const turns = new Turns();
+    for (const { id } of containers.all()) {
+      await turns.next();
+      // As it is now: others had their turn.
+      const container = containers.find(id);
+      if (container?.state.kind !== 'running') continue;
+      if (filter !== null && !matches(container, filter)) continue;
+      const reading = stats.read(container, containerGroups);
+      if (reading === undefined) continue;
+      writeContainerStats(to, itemField, { deps, container, reading });
+      yield;
+    }
+  };
 }
-
-const encode = itemEncoder('ContainerStats');
 
 function matches({ id, sandboxId, config }: Container, filter: ContainerStatsFilter): boolean {
   return (

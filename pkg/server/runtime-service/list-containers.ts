@@ -7,11 +7,13 @@ import type {
 import type { Container } from '#runtime/container/container.ts';
 import type { ServerDeps } from '#server/deps.ts';
 import {
-  type EncodedItem,
   type EncodedMessage,
+  encoder,
   listed,
-  onceEncoder,
+  once,
   streamed,
+  type WriteItems,
+  writeEncoded,
 } from '#server/encoded-list.ts';
 import { hasLabels } from '#server/label-filter.ts';
 import { imageSpec, stateOf } from './container-message.ts';
@@ -21,7 +23,7 @@ export function listContainers(
   deps: ServerDeps,
   { filter }: ListContainersRequest,
 ): Promise<EncodedMessage> {
-  return listed(items(deps, filter));
+  return listed(itemsOf(deps, filter));
 }
 
 /** The same in parts, for lists that are larger than a message may be. */
@@ -29,19 +31,20 @@ export function streamContainers(
   deps: ServerDeps,
   { filter }: StreamContainersRequest,
 ): AsyncIterable<EncodedMessage> {
-  return streamed(items(deps, filter));
+  return streamed(itemsOf(deps, filter));
 }
 
-function items({ engine }: ServerDeps, filter: ContainerFilter | null): EncodedItem[] {
-  return engine.containers
+function itemsOf({ engine }: ServerDeps, filter: ContainerFilter | null): WriteItems {
+  const wanted = engine.containers
     .all()
     .filter(({ state }) => state.kind !== 'creating')
-    .filter((container) => filter === null || matches(container, filter))
-    .map(encode);
+    .filter((container) => filter === null || matches(container, filter));
+  return (to) => writeEncoded(to, wanted.map(encode));
 }
 
 /** kubelet lists all of them every second. */
-const encode = onceEncoder('Container', messageOf);
+const encode = once((container: Container) => encodeMessage(messageOf(container)));
+const encodeMessage = encoder('Container');
 
 function matches(container: Container, filter: ContainerFilter): boolean {
   return (

@@ -9,19 +9,19 @@ import { countOpenFiles, maxOpenFiles } from '#runtime/stats/open-files.ts';
 import { readPodTraffic } from '#runtime/stats/pod-traffic.ts';
 import { Turns } from '#runtime/stats/turns.ts';
 import type { ServerDeps } from '#server/deps.ts';
-import { type EncodedItem, type EncodedMessage, listed, streamed } from '#server/encoded-list.ts';
+import { type EncodedMessage, itemField, listed, once, streamed } from '#server/encoded-list.ts';
 import { type FilesystemSize, filesystemSize } from '#server/pod-metrics/filesystem-size.ts';
-import { appendMetrics, encodeLabels } from '#server/pod-metrics/metric-encoder.ts';
+import { encodeLabels, writeMetrics } from '#server/pod-metrics/metric-encoder.ts';
 import type { Measured } from '#server/pod-metrics/metric.ts';
 import { containerMetrics, podMetrics } from '#server/pod-metrics/table.ts';
-import { WireBuffer, wireText } from '#server/pod-metrics/wire.ts';
+import type { WireWriter } from '#server/wire-writer.ts';
 
 /** Of all pods that are ready, with their containers that run. What ends meanwhile is left out. */
 export function listPodSandboxMetrics(
   deps: ServerDeps,
   _request: ListPodSandboxMetricsRequest,
 ): Promise<EncodedMessage> {
-  return listed(items(deps));
+  return listed((to) => writePods(to, deps));
 }
 
 /** The same in parts, for lists that are larger than a message may be. */
@@ -29,7 +29,7 @@ export function streamPodSandboxMetrics(
   deps: ServerDeps,
   _request: StreamPodSandboxMetricsRequest,
 ): AsyncIterable<EncodedMessage> {
-  return streamed(items(deps));
+  return streamed((to) => writePods(to, deps));
 }
 
 const groups = [
@@ -41,19 +41,17 @@ const groups = [
   'pressure',
 ] as const satisfies StatsGroup[];
 
-/** Of PodSandboxMetrics, and the id of ContainerMetrics. */
-const field = { response: 1, id: 1, containers: 3 } as const;
+/** Of PodSandboxMetrics; the id has the same in ContainerMetrics. */
+const field = { id: 1, containers: 3 } as const;
 
 /** What one listing works with. */
 type Listing = {
   readonly deps: ServerDeps;
   readonly filesystem: FilesystemSize;
   readonly turns: Turns;
-  /** For one container after the other. */
-  readonly buffer: WireBuffer;
 };
 
-async function* items(deps: ServerDeps): AsyncGenerator<EncodedItem> {
+async function* writePods(to: WireWriter, deps: ServerDeps): AsyncGenerator<void> {
   const { sandboxes, containers } = deps.engine;
   const ready = sandboxes.all().filter(({ state }) => state === 'ready');
   const [filesystem, traffic] = await Promise.all([
@@ -61,71 +59,66 @@ async function* items(deps: ServerDeps): AsyncGenerator<EncodedItem> {
     readPodTraffic(deps.engine, ready),
   ]);
   const membersOf = Map.groupBy(containers.all(), ({ sandboxId }) => sandboxId);
-  const listing = { deps, filesystem, turns: new Turns(), buffer: new WireBuffer() };
-  const buffer = new WireBuffer();
+  const listing = { deps, filesystem, turns: new Turns() };
   for (const sandbox of ready) {
     await listing.turns.next();
     if (sandboxes.find(sandbox.id)?.state !== 'ready') continue;
-    buffer.fields(wireText(field.id, sandbox.id));
-    const labels = podLabels(sandbox);
-    appendMetrics(buffer, podMetrics, { subject: traffic.get(sandbox.id) ?? [], labels });
+    const mark = to.begin(itemField);
+    to.text(field.id, sandbox.id);
+    const labels = [podLabels(sandbox)];
+    writeMetrics(to, podMetrics, { subject: traffic.get(sandbox.id) ?? [], labels });
     for (const { id } of membersOf.get(sandbox.id) ?? []) {
-      const metrics = await containerMetricsOf(listing, sandbox, id);
-      if (metrics !== undefined) buffer.message(field.containers, [metrics]);
+      const measured = await measure(listing, id);
+      if (measured !== undefined) writeContainer(to, sandbox, measured);
     }
-    const pod = buffer.take();
-    buffer.message(field.response, [pod]);
-    yield buffer.take();
+    to.end(mark);
+    yield;
   }
 }
 
-/** An encoded ContainerMetrics; undefined of a container that does not run. */
-async function containerMetricsOf(
-  listing: Listing,
-  sandbox: Sandbox,
-  id: string,
-): Promise<Buffer | undefined> {
-  const container = listing.deps.engine.containers.find(id);
-  const subject = container && (await measure(listing, container));
-  if (subject === undefined) return undefined;
-  const { buffer } = listing;
-  buffer.fields(wireText(field.id, id));
-  const labels = containerLabels(sandbox, subject.container);
-  appendMetrics(buffer, containerMetrics, { subject, labels });
-  return buffer.take();
+/** ContainerMetrics. */
+function writeContainer(to: WireWriter, sandbox: Sandbox, subject: Measured): void {
+  const mark = to.begin(field.containers);
+  to.text(field.id, subject.container.id);
+  const labels = [ownLabels(subject.container), labelsForContainers(sandbox)];
+  writeMetrics(to, containerMetrics, { subject, labels });
+  to.end(mark);
 }
 
 async function measure(
   { deps, filesystem, turns }: Listing,
-  container: Container,
+  id: string,
 ): Promise<Measured | undefined> {
-  const { state } = container;
-  if (state.kind !== 'running') return undefined;
-  const { stats, cgroups } = deps.engine;
+  const { stats, containers } = deps.engine;
+  const container = containers.find(id);
+  if (container?.state.kind !== 'running') return undefined;
   const reading = stats.read(container, groups);
   if (reading === undefined) return undefined;
-  const pids = cgroups.processesNow(container.cgroupPath);
+  const pids = stats.processes(container);
   return {
     container,
     nowSeconds: Math.floor(reading.at / 1e9),
-    startedSeconds: Math.floor(state.startedAt / 1e9),
+    startedSeconds: Math.floor(container.state.startedAt / 1e9),
     cgroup: reading.cgroup,
     processes: pids.length,
     openFiles: await countOpenFiles(pids, turns),
-    maxOpenFiles: maxOpenFiles(state.process.pid),
-    rootfs: deps.images.rootfsUsage(container.id),
+    maxOpenFiles: maxOpenFiles(container.state.process.pid),
+    rootfs: deps.images.rootfsUsage(id),
     filesystem,
   };
 }
 
 /** In the order of `baseLabels`. The name is what cAdvisor gives to what is of a pod as a whole. */
-function podLabels({ id, config, cgroup }: Sandbox): Buffer {
+const podLabels = once(({ id, config, cgroup }: Sandbox) => {
   const { name, namespace } = config.metadata;
   return encodeLabels(['POD', cgroup.parent, '', id, namespace, name]);
-}
+});
 
-function containerLabels({ config }: Sandbox, container: Container): Buffer {
-  const { name, namespace } = config.metadata;
-  const { id, cgroupPath, image } = container;
-  return encodeLabels([container.config.metadata.name, cgroupPath, image.ref, id, namespace, name]);
-}
+/** Of the container alone; those of its pod come after them. */
+const ownLabels = once(({ id, config, cgroupPath, image }: Container) =>
+  encodeLabels([config.metadata.name, cgroupPath, image.ref, id]),
+);
+
+const labelsForContainers = once(({ config }: Sandbox) =>
+  encodeLabels([config.metadata.namespace, config.metadata.name]),
+);

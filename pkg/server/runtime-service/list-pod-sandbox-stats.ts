@@ -8,21 +8,21 @@ import { readPodTraffic } from '#runtime/stats/pod-traffic.ts';
 import { Turns } from '#runtime/stats/turns.ts';
 import type { ServerDeps } from '#server/deps.ts';
 import {
-  type EncodedItem,
   type EncodedMessage,
-  itemEncoder,
+  itemField,
   listed,
   streamed,
+  type WriteItems,
 } from '#server/encoded-list.ts';
 import { hasLabels } from '#server/label-filter.ts';
-import { podStatsMessage } from './pod-sandbox-stats.ts';
+import { writePodStats } from './pod-sandbox-stats.ts';
 
 /** Of all pods that are ready. One that is stopped meanwhile is left out. */
 export function listPodSandboxStats(
   deps: ServerDeps,
   { filter }: ListPodSandboxStatsRequest,
 ): Promise<EncodedMessage> {
-  return listed(items(deps, filter));
+  return listed(itemsOf(deps, filter));
 }
 
 /** The same in parts, for lists that are larger than a message may be. */
@@ -30,30 +30,30 @@ export function streamPodSandboxStats(
   deps: ServerDeps,
   { filter }: StreamPodSandboxStatsRequest,
 ): AsyncIterable<EncodedMessage> {
-  return streamed(items(deps, filter));
+  return streamed(itemsOf(deps, filter));
 }
 
-async function* items(
-  deps: ServerDeps,
-  filter: PodSandboxStatsFilter | null,
-): AsyncGenerator<EncodedItem> {
+function itemsOf(deps: ServerDeps, filter: PodSandboxStatsFilter | null): WriteItems {
   const { sandboxes, containers } = deps.engine;
-  const wanted = sandboxes.all().filter((each) => filter === null || matches(each, filter));
-  const traffic = await readPodTraffic(deps.engine, wanted);
-  const membersOf = Map.groupBy(containers.all(), ({ sandboxId }) => sandboxId);
-  const turns = new Turns();
-  for (const { id } of wanted) {
-    await turns.next();
-    // As they are now: others had their turn.
-    const sandbox = sandboxes.find(id);
-    if (sandbox?.state !== 'ready') continue;
-    const members = membersOf.get(sandbox.id)?.flatMap((each) => containers.find(each.id) ?? []);
-    const parts = { members: members ?? [], links: traffic.get(id) };
-    yield encode(podStatsMessage(deps, sandbox, parts));
-  }
+  return async function* write(to) {
+    const wanted = sandboxes.all().filter((each) => filter === null || matches(each, filter));
+    const traffic = await readPodTraffic(deps.engine, wanted);
+    const membersOf = Map.groupBy(containers.all(), ({ sandboxId }) => sandboxId);
+    const turns = new Turns();
+    for (const { id } of wanted) {
+      await turns.next();
+      // As they are now: others had their turn.
+      const sandbox = sandboxes.find(id);
+      if (sandbox?.state !== 'ready') continue;
+      const before = membersOf.get(sandbox.id) ?? [];
+      const members = before.flatMap((each) => containers.find(each.id) ?? []);
+      const mark = to.begin(itemField);
+      writePodStats(to, deps, { sandbox, members, links: traffic.get(id) });
+      to.end(mark);
+      yield;
+    }
+  };
 }
-
-const encode = itemEncoder('PodSandboxStats');
 
 function matches({ id, config }: Sandbox, filter: PodSandboxStatsFilter): boolean {
   return id.startsWith(filter.id) && hasLabels(config.labels, filter.labelSelector);

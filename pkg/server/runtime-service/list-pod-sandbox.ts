@@ -7,11 +7,13 @@ import type {
 import type { Sandbox } from '#runtime/sandbox/sandbox.ts';
 import type { ServerDeps } from '#server/deps.ts';
 import {
-  type EncodedItem,
   type EncodedMessage,
+  encoder,
   listed,
-  onceEncoder,
+  once,
   streamed,
+  type WriteItems,
+  writeEncoded,
 } from '#server/encoded-list.ts';
 import { hasLabels } from '#server/label-filter.ts';
 import { stateOf } from './pod-sandbox-status.ts';
@@ -21,7 +23,7 @@ export function listPodSandbox(
   deps: ServerDeps,
   { filter }: ListPodSandboxRequest,
 ): Promise<EncodedMessage> {
-  return listed(items(deps, filter));
+  return listed(itemsOf(deps, filter));
 }
 
 /** The same in parts, for lists that are larger than a message may be. */
@@ -29,19 +31,20 @@ export function streamPodSandboxes(
   deps: ServerDeps,
   { filter }: StreamPodSandboxesRequest,
 ): AsyncIterable<EncodedMessage> {
-  return streamed(items(deps, filter));
+  return streamed(itemsOf(deps, filter));
 }
 
-function items({ engine }: ServerDeps, filter: PodSandboxFilter | null): EncodedItem[] {
-  return engine.sandboxes
+function itemsOf({ engine }: ServerDeps, filter: PodSandboxFilter | null): WriteItems {
+  const wanted = engine.sandboxes
     .all()
     .filter(({ state }) => state !== 'creating')
-    .filter((sandbox) => filter === null || matches(sandbox, filter))
-    .map(encode);
+    .filter((sandbox) => filter === null || matches(sandbox, filter));
+  return (to) => writeEncoded(to, wanted.map(encode));
 }
 
 /** kubelet lists all of them every second. */
-const encode = onceEncoder('PodSandbox', messageOf);
+const encode = once((sandbox: Sandbox) => encodeMessage(messageOf(sandbox)));
+const encodeMessage = encoder('PodSandbox');
 
 function matches(sandbox: Sandbox, filter: PodSandboxFilter): boolean {
   return (

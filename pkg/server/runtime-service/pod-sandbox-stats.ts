@@ -1,8 +1,4 @@
-import type {
-  PodSandboxStats,
-  PodSandboxStatsRequest,
-  PodSandboxStatsResponse,
-} from '#api/cri/v1/types.ts';
+import type { PodSandboxStatsRequest } from '#api/cri/v1/types.ts';
 import { Fault } from '#errors/fault.ts';
 import { now } from '#runtime/clock.ts';
 import type { Container } from '#runtime/container/container.ts';
@@ -11,68 +7,74 @@ import { containersOf } from '#runtime/sandbox/stop.ts';
 import { countPodProcesses, readPod } from '#runtime/stats/pod-reading.ts';
 import { type Interface, readPodTraffic } from '#runtime/stats/pod-traffic.ts';
 import type { ServerDeps } from '#server/deps.ts';
+import { type EncodedMessage, encoder, itemField, once } from '#server/encoded-list.ts';
 import { required } from '#server/required.ts';
-import { cpuMessage, ioMessage, memoryMessage, networkMessage } from '#server/stats-message.ts';
-import { containerGroups, containerStatsMessage } from './container-stats.ts';
+import {
+  writeCpu,
+  writeIo,
+  writeMemory,
+  writeNetwork,
+  writeProcesses,
+} from '#server/stats-message.ts';
+import { WireWriter } from '#server/wire-writer.ts';
+import { containerGroups, writeContainerStats } from './container-stats.ts';
 
 /** What a pod uses, and what each of its containers that run. */
 export async function podSandboxStats(
   deps: ServerDeps,
   request: PodSandboxStatsRequest,
-): Promise<Partial<PodSandboxStatsResponse>> {
+): Promise<EncodedMessage> {
   const { engine } = deps;
   const sandbox = engine.sandboxes.get(required(request.podSandboxId, 'pod_sandbox_id'));
   if (sandbox.state === 'creating')
     throw new Fault('not-found', `no sandbox "${request.podSandboxId}"`);
-  const traffic = await readPodTraffic(engine, [sandbox]);
-  const members = containersOf(engine, sandbox);
-  return { stats: podStatsMessage(deps, sandbox, { members, links: traffic.get(sandbox.id) }) };
+  const links = (await readPodTraffic(engine, [sandbox])).get(sandbox.id);
+  const to = new WireWriter();
+  // As in a list of one.
+  const mark = to.begin(itemField);
+  writePodStats(to, deps, { sandbox, members: containersOf(engine, sandbox), links });
+  to.end(mark);
+  return to.take();
 }
 
-export type PodParts = {
+export type PodSubject = {
+  readonly sandbox: Sandbox;
   readonly members: readonly Container[];
   readonly links: readonly Interface[] | undefined;
 };
 
-export function podStatsMessage(
+/** The fields of PodSandboxStats. */
+export function writePodStats(
+  to: WireWriter,
   deps: Pick<ServerDeps, 'engine' | 'images'>,
-  sandbox: Sandbox,
-  { members, links }: PodParts,
-): PodSandboxStats {
+  { sandbox, members, links }: PodSubject,
+): void {
   const { engine } = deps;
-  const running = members
-    .filter(({ state }) => state.kind === 'running')
-    .flatMap((container) => {
-      const read = engine.stats.read(container, containerGroups);
-      return read === undefined ? [] : [{ container, read }];
-    });
-  const reading = readPod(
-    engine,
-    sandbox,
-    running.map(({ read }) => read),
-  );
-  const processCount = countPodProcesses(
-    engine,
-    sandbox,
-    running.map(({ container }) => container),
-  );
-  return {
-    attributes: attributesOf(sandbox),
-    linux: {
-      cpu: reading ? cpuMessage(reading) : null,
-      memory: reading ? memoryMessage(reading) : null,
-      io: reading ? ioMessage(reading) : null,
-      network: networkMessage(links, now()),
-      process: { timestamp: now(), processCount: { value: processCount } },
-      containers: running.map(({ container, read }) =>
-        containerStatsMessage(deps, container, read),
-      ),
-    },
-    windows: null,
-  };
+  const running = members.filter(({ state }) => state.kind === 'running');
+  const readings = running.flatMap((container) => {
+    const reading = engine.stats.read(container, containerGroups);
+    return reading === undefined ? [] : [{ container, reading }];
+  });
+  const ofContainers = readings.map(({ reading }) => reading);
+  const attributes = to.begin(1);
+  to.raw(encodeAttributes(sandbox));
+  to.end(attributes);
+  const linux = to.begin(2);
+  const ofPod = readPod(engine, sandbox, ofContainers);
+  if (ofPod !== undefined) {
+    writeCpu(to, 1, ofPod);
+    writeMemory(to, 2, ofPod);
+    writeIo(to, 6, ofPod);
+  }
+  const at = now();
+  writeNetwork(to, 3, { at, links });
+  writeProcesses(to, 4, { at, count: countPodProcesses(engine, sandbox, running) });
+  for (const each of readings) writeContainerStats(to, 5, { deps, ...each });
+  to.end(linux);
 }
 
-function attributesOf({ id, config }: Sandbox): PodSandboxStats['attributes'] {
+const encodeAttributes = once(({ id, config }: Sandbox) => {
   const { metadata, labels, annotations } = config;
-  return { id, metadata, labels, annotations };
-}
+  return encodeMessage({ id, metadata, labels, annotations });
+});
+const encodeMessage = encoder('PodSandboxAttributes');
