@@ -21,6 +21,8 @@ export type CaptureOptions = {
   readonly maxOutputBytes: number;
   /** Kills it, too, when aborted. */
   readonly signal?: AbortSignal;
+  /** Learns which process it is, and when that has ended. */
+  readonly started?: (child: Child) => void;
 };
 
 /** How long the end of a killed process is awaited: one in a system call may take any time. */
@@ -41,6 +43,7 @@ export async function captureProgram(path: string, options: CaptureOptions): Pro
     startChild({ path, args: [], env: options.env, stdio }),
   );
 
+  options.started?.(child);
   const killed = Promise.withResolvers<string>();
   const timer = setTimeout(
     () => killed.resolve(`no answer within ${options.timeoutMs} ms`),
