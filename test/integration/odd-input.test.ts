@@ -5,15 +5,7 @@ import { describe, expect } from 'vitest';
 import type { ContainerConfig, PodSandboxConfig } from '#api/cri/v1/types.ts';
 import type { Draft } from './harness/client.ts';
 import { test } from './harness/fixture.ts';
-import {
-  containerConfig,
-  createContainer,
-  forever,
-  type Pod,
-  runPod,
-  runToEnd,
-  sh,
-} from './harness/pods.ts';
+import { containerConfig, createContainer, forever, runPod, runToEnd, sh } from './harness/pods.ts';
 
 const MiB = 1 << 20;
 const { INVALID_ARGUMENT } = status;
@@ -29,6 +21,14 @@ const mount = (containerPath: string, hostPath = '/tmp') => ({
 const device = (hostPath: string, permissions = 'rwm') => ({
   devices: [{ hostPath, containerPath: '/dev/x', permissions }],
 });
+
+async function run(
+  daemon: Parameters<typeof runPod>[0],
+  image: string,
+  config: Draft<ContainerConfig>,
+): ReturnType<typeof runToEnd> {
+  return runToEnd(daemon.cri, await runPod(daemon), containerConfig(image, config));
+}
 
 describe('a pod is refused, and leaves nothing,', () => {
   const beyond = { hostId: 4294967295, containerId: 0, length: 65_536 };
@@ -199,13 +199,6 @@ describe('a container is refused, and leaves nothing,', () => {
 });
 
 describe('a container runs', () => {
-  const run = async (
-    daemon: Parameters<typeof runPod>[0],
-    image: string,
-    config: Draft<ContainerConfig>,
-    pod?: Pod,
-  ) => runToEnd(daemon.cri, pod ?? (await runPod(daemon)), containerConfig(image, config));
-
   test('with the folder of devices of the node', async ({ daemon, busybox }) => {
     const { status: end, stdout } = await run(daemon, busybox, {
       ...mount('/dev', '/dev'),

@@ -1,0 +1,225 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, inject, it } from 'vitest';
+import { ContainerState } from '#api/cri/v1/types.ts';
+import type { Cri } from './harness/client.ts';
+import { startDaemon } from './harness/daemon.ts';
+import { test } from './harness/fixture.ts';
+import {
+  containerConfig,
+  containerStatus,
+  createContainer,
+  forever,
+  podConfig,
+  runContainer,
+  runPod,
+  waitForExit,
+} from './harness/pods.ts';
+import { eventually } from './harness/wait.ts';
+
+const rounds = [1, 2, 3, 4, 5];
+
+describe('at once', () => {
+  test.for(rounds)(
+    'a pod is removed and gets a container (%s)',
+    async (_round, { daemon, busybox }) => {
+      const { cri } = daemon;
+      const pod = await runPod(daemon);
+      const creations = [1, 2, 3].map(() =>
+        createContainer(cri, pod, containerConfig(busybox, forever)),
+      );
+      const [removal, ...created] = await Promise.allSettled([
+        cri.removePodSandbox({ podSandboxId: pod.id }),
+        ...creations,
+      ]);
+      expect(removal.status).toBe('fulfilled');
+      for (const { status, ...rest } of created) {
+        if (status === 'rejected')
+          expect(rest).toHaveProperty('reason.code', expect.toBeOneOf([5, 9]));
+      }
+      expect((await cri.listContainers({})).containers).toEqual([]);
+      expect((await cri.listPodSandbox({})).items).toEqual([]);
+    },
+  );
+
+  test.for(rounds)(
+    'a pod is stopped and its container started (%s)',
+    async (_round, { daemon, busybox }) => {
+      const { cri } = daemon;
+      const pod = await runPod(daemon);
+      const containerId = await createContainer(cri, pod, containerConfig(busybox, forever));
+      const [stop] = await Promise.allSettled([
+        cri.stopPodSandbox({ podSandboxId: pod.id }),
+        cri.startContainer({ containerId }),
+      ]);
+      expect(stop.status).toBe('fulfilled');
+      const { state } = await containerStatus(cri, containerId);
+      expect(state).not.toBe(ContainerState.CONTAINER_RUNNING);
+    },
+  );
+
+  test.for(rounds)(
+    'a container is started, stopped and removed (%s)',
+    async (_round, { daemon, busybox }) => {
+      const { cri } = daemon;
+      const pod = await runPod(daemon);
+      const containerId = await createContainer(cri, pod, containerConfig(busybox, forever));
+      const start = cri.startContainer({ containerId });
+      const ends = [
+        cri.stopContainer({ containerId, timeout: 0 }),
+        cri.removeContainer({ containerId }),
+        cri.removeContainer({ containerId }),
+        cri.stopContainer({ containerId, timeout: 0 }),
+      ];
+      await Promise.allSettled([start]);
+      await Promise.all(ends);
+      expect((await cri.listContainers({})).containers).toEqual([]);
+    },
+  );
+
+  test('a container is started by two, and one is told that it runs', async ({
+    daemon,
+    busybox,
+  }) => {
+    const { cri } = daemon;
+    const pod = await runPod(daemon);
+    const containerId = await createContainer(cri, pod, containerConfig(busybox, forever));
+    const starts = await Promise.allSettled(
+      [1, 2, 3].map(() => cri.startContainer({ containerId })),
+    );
+    expect(starts.map(({ status }) => status).toSorted()).toEqual([
+      'fulfilled',
+      'rejected',
+      'rejected',
+    ]);
+    const { state } = await containerStatus(cri, containerId);
+    expect(state).toBe(ContainerState.CONTAINER_RUNNING);
+  });
+
+  test('a container is changed and stopped', async ({ daemon, busybox }) => {
+    const { cri } = daemon;
+    const pod = await runPod(daemon);
+    const containerId = await runContainer(cri, pod, containerConfig(busybox, forever));
+    const changes = rounds.map((n) =>
+      cri.updateContainerResources({ containerId, linux: { cpuShares: 100 * n } }),
+    );
+    await Promise.all([...changes, cri.stopContainer({ containerId, timeout: 0 })]);
+    const { state, resources } = await containerStatus(cri, containerId);
+    expect(state).toBe(ContainerState.CONTAINER_EXITED);
+    expect(resources?.linux?.cpuShares).toBe(500);
+  });
+
+  test('a creation whose caller went is had by the one who asks again', async ({
+    daemon,
+    busybox,
+  }) => {
+    const { cri } = daemon;
+    const pod = await runPod(daemon);
+    const config = containerConfig(busybox, forever);
+    const request = { podSandboxId: pod.id, config, sandboxConfig: pod.config };
+    const gone = cri.createContainer(request, { timeoutMs: 1 });
+    await expect(gone).rejects.toMatchObject({ code: 4 });
+    const { containerId } = await cri.createContainer(request);
+    const { containers } = await cri.listContainers({});
+    expect(containers.map(({ id }) => id)).toEqual([containerId]);
+  });
+});
+
+test('a frozen container is stopped', async ({ daemon, busybox }) => {
+  const { cri } = daemon;
+  const containerId = await runContainer(
+    cri,
+    await runPod(daemon),
+    containerConfig(busybox, forever),
+  );
+  const freezer = await freezerOf(cri, containerId);
+  writeFileSync(freezer.file, freezer.frozen);
+  await eventually('it is frozen', () => freezer.isFrozen());
+  await cri.stopContainer({ containerId, timeout: 1 });
+  expect(await waitForExit(cri, containerId)).toMatchObject({ exitCode: 137, reason: 'Error' });
+});
+
+async function freezerOf(cri: Cri, containerId: string) {
+  const { info } = await cri.containerStatus({ containerId, verbose: true });
+  const cgroups = readFileSync(`/proc/${JSON.parse(info['info'] ?? '{}').pid}/cgroup`, 'utf8');
+  const legacy = /:freezer:(.*)/.exec(cgroups)?.[1];
+  if (legacy !== undefined) {
+    const file = join('/sys/fs/cgroup/freezer', legacy, 'freezer.state');
+    return {
+      file,
+      frozen: 'FROZEN',
+      isFrozen: () => readFileSync(file, 'utf8').startsWith('FROZEN'),
+    };
+  }
+  const folder = join('/sys/fs/cgroup', /^0::(.*)/m.exec(cgroups)?.[1] ?? '');
+  const isFrozen = () => readFileSync(join(folder, 'cgroup.events'), 'utf8').includes('frozen 1');
+  return { file: join(folder, 'cgroup.freeze'), frozen: '1', isFrozen };
+}
+
+/** An OCI runtime that does `instead` for one command, and is crun for all others. */
+function oddRuntime(folder: string, command: string, instead: string): string {
+  const path = join(folder, `odd-${command}`);
+  const script = `#!/bin/sh\nfor word; do [ "$word" = ${command} ] && { ${instead}; }; done\nexec crun "$@"\n`;
+  writeFileSync(path, script, { mode: 0o755 });
+  return path;
+}
+
+describe('an OCI runtime', () => {
+  it.each([
+    ['create', 'kill -9 $$', 'the monitor ended|signal|killed|exit'],
+    ['create', 'echo "no such luck" >&2; exit 1', 'no such luck'],
+    ['start', 'kill -9 $$', 'start'],
+  ])(
+    'that dies at "%s" (%s) is said to have failed, and leaves nothing',
+    async (command, instead, words) => {
+      const scripts = mkdtempSync(join(tmpdir(), 'gantry-odd-'));
+      const path = oddRuntime(scripts, command, instead);
+      const extraConfig = `[runtime.handlers]\ncrun = { path = "crun" }\nodd = { path = "${path}" }\n`;
+      await using daemon = await startDaemon({ extraConfig });
+      const { cri } = daemon;
+      const image = inject('busybox');
+      await cri.pullImage({ image: { image } });
+      const config = podConfig(daemon);
+      const { podSandboxId: id } = await cri.runPodSandbox({ config, runtimeHandler: 'odd' });
+      const containerId = await createContainer(
+        cri,
+        { id, config },
+        containerConfig(image, forever),
+      );
+      await expect(cri.startContainer({ containerId })).rejects.toMatchObject({
+        details: expect.stringMatching(new RegExp(words)),
+      });
+      expect(await containerStatus(cri, containerId)).toMatchObject({
+        state: ContainerState.CONTAINER_EXITED,
+        exitCode: 128,
+        reason: 'StartError',
+      });
+      await daemon.takeDown();
+      rmSync(scripts, { recursive: true });
+    },
+  );
+
+  it('that ends without deleting is no reason to keep a container', async () => {
+    const scripts = mkdtempSync(join(tmpdir(), 'gantry-odd-'));
+    const flag = join(scripts, 'odd');
+    const path = oddRuntime(scripts, 'delete', `[ -e ${flag} ] && exit 1`);
+    const extraConfig = `[runtime.handlers]\ncrun = { path = "crun" }\nodd = { path = "${path}" }\n`;
+    await using daemon = await startDaemon({ extraConfig });
+    const { cri } = daemon;
+    const image = inject('busybox');
+    await cri.pullImage({ image: { image } });
+    const config = podConfig(daemon);
+    const { podSandboxId: id } = await cri.runPodSandbox({ config, runtimeHandler: 'odd' });
+    const containerId = await runContainer(cri, { id, config }, containerConfig(image, forever));
+    writeFileSync(flag, '');
+    await cri.stopContainer({ containerId, timeout: 0 });
+    await expect(cri.removeContainer({ containerId })).rejects.toMatchObject({
+      details: expect.stringContaining(`remove container "${containerId}"`),
+    });
+    rmSync(flag);
+    await cri.removeContainer({ containerId });
+    await daemon.takeDown();
+    rmSync(scripts, { recursive: true });
+  });
+});
