@@ -85,6 +85,7 @@ export const runtimeSchema = v.strictObject({
   monitor: v.optional(program, 'conmon'),
   init: v.optional(program, 'catatonit'),
   cdi_spec_dirs: v.optional(v.array(absolute), ['/etc/cdi', '/var/run/cdi']),
+  required_mounts: v.optional(v.array(absolute), []),
   cgroup_driver: v.optional(v.picklist(cgroupDrivers), nodeCgroupDriver),
   rlimits: v.optional(rlimits, {}),
   blockio: v.optional(v.record(v.string(), blockioClass), {}),

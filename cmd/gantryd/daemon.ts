@@ -120,6 +120,7 @@ async function openParts(
       init: findProgram(config.runtime.init, programPath) ?? config.runtime.init,
       handlers: await openHandlers(config, log),
       cdiSpecDirs: config.runtime.cdi_spec_dirs,
+      requiredMounts: new Set(config.runtime.required_mounts),
       limits: await nodeLimits(config, log),
       blockioClasses: blockioClasses(config.runtime),
     }),

@@ -1,9 +1,17 @@
-import { mkdtempSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  mkdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { readFileInRoot } from './in-root.ts';
+import { makeDirectoryInRoot, readFileInRoot } from './in-root.ts';
 
 let root = '';
 beforeAll(() => {
@@ -28,4 +36,19 @@ it('resolves links within the root', () => {
 
 it.each(['none', 'etc', 'fifo', 'etc/passwd/below'])('finds no regular file at %s', (path) => {
   expect(readFileInRoot(root, path, 1024)).toBeUndefined();
+});
+
+it('makes directories that are missing, for their owner, and does not leave the root', () => {
+  makeDirectoryInRoot(root, '/etc/data/deep', 1000);
+  expect(statSync(join(root, 'etc/data/deep'))).toMatchObject({ uid: 1000, gid: 1000 });
+  expect(statSync(join(root, 'etc')).uid).toBe(0);
+  symlinkSync('../../..', join(root, 'up'));
+  makeDirectoryInRoot(root, 'up/gantry-in-root-test', 0);
+  expect(existsSync(join(root, 'gantry-in-root-test'))).toBe(true);
+  expect(existsSync('/gantry-in-root-test')).toBe(false);
+});
+
+it('leaves what is no directory in its place', () => {
+  makeDirectoryInRoot(root, 'etc/passwd/below', 0);
+  expect(readFileInRoot(root, 'etc/passwd', 4)).toBe('root');
 });

@@ -1,6 +1,6 @@
-import { closeSync, constants, fstatSync, readSync } from 'node:fs';
-import { isErrno } from '#errors/fault.ts';
-import { check, openat2 } from './libc.ts';
+import { chownSync, closeSync, constants, fstatSync, readSync } from 'node:fs';
+import { isErrno, SyscallError } from '#errors/fault.ts';
+import { check, lastError, mkdirat, openat2 } from './libc.ts';
 
 const { O_RDONLY, O_DIRECTORY, O_NONBLOCK } = constants;
 const O_CLOEXEC = 0o2000000;
@@ -23,6 +23,28 @@ export function readFileInRoot(root: string, path: string, maxBytes: number): st
 /** The directory that has this name for a process whose root directory is `root`: a descriptor with O_PATH. */
 export function openDirectoryInRoot(root: string, path: string): number | undefined {
   return openInRoot(root, path, O_PATH | O_DIRECTORY);
+}
+
+/**
+ * Makes the directories that are missing on the way to `path`, as a process whose root directory is
+ * `root` would: 0755, of the given user and group. What is in the way, and is no directory, stays.
+ */
+export function makeDirectoryInRoot(root: string, path: string, owner: number): void {
+  const names = path.split('/').filter((name) => name !== '' && name !== '.');
+  for (const [index, name] of names.entries()) {
+    const above = openDirectoryInRoot(root, `/${names.slice(0, index).join('/')}`);
+    if (above === undefined) return;
+    try {
+      if (mkdirat(above, name, 0o755) < 0) {
+        if (lastError() === 'EEXIST') continue;
+        throw new SyscallError('mkdirat', lastError(), path);
+      }
+      // Through the descriptor: nobody can put a link in the place of what was just made.
+      chownSync(`/proc/self/fd/${above}/${name}`, owner, owner);
+    } finally {
+      closeSync(above);
+    }
+  }
 }
 
 function openInRoot(root: string, path: string, flags: number): number | undefined {

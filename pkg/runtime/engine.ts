@@ -34,6 +34,8 @@ export type ImageForContainer = {
     readonly cmd: readonly string[];
     readonly workingDir: string;
     readonly stopSignal: string;
+    /** Folders that have to be there, also where no layer has them. */
+    readonly volumes: readonly string[];
   };
 };
 

@@ -38,6 +38,8 @@ export type RuntimeOptions = Pick<
   readonly database: Database;
   /** Folder for what does not outlive a reboot. */
   readonly state: string;
+  /** Paths on the node that are mounted if they are there, and never made. */
+  readonly requiredMounts: ReadonlySet<string>;
 };
 
 /**
@@ -45,7 +47,7 @@ export type RuntimeOptions = Pick<
  * ended meanwhile has ended, what was half made is undone.
  */
 export async function openRuntime(options: RuntimeOptions): Promise<Engine> {
-  const { database, state, ...surroundings } = options;
+  const { database, state, requiredMounts, ...surroundings } = options;
   let execs = 0;
   const engine: Engine = {
     ...surroundings,
@@ -63,7 +65,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Engine> {
     locks: new KeyedLock(),
     runningSandboxes: new SingleFlight(),
     creatingContainers: new SingleFlight(),
-    hostPaths: new SingleFlight(),
+    hostPaths: { lookups: new SingleFlight(), required: requiredMounts, state },
     exits: new ExitWatch(),
     events: new EventLog(),
     stats: new StatsReaders(options.cgroups),

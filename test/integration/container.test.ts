@@ -1,7 +1,7 @@
 import { status } from '@grpc/grpc-js';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { describe, expect, inject } from 'vitest';
-import { ContainerState, type ContainerFilter } from '#api/cri/v1/types.ts';
+import { ContainerState, type ContainerFilter, NamespaceMode } from '#api/cri/v1/types.ts';
 import type { Draft } from './harness/client.ts';
 import { test } from './harness/fixture.ts';
 import { buildImage, buildLayer, busyboxLayer, type ImageDefaults } from './harness/image.ts';
@@ -279,6 +279,35 @@ describe('a container', () => {
     const command = ['/bin/ls', '/file'];
     const { status: end } = await runToEnd(cri, pod, containerConfig(busybox, { command }));
     expect(end.exitCode).not.toBe(0);
+  });
+
+  test('has the folders that its image declares as volumes', async ({ daemon }) => {
+    const reference = await busyboxWith(daemon, { Volumes: { '/var/lib/data': {}, '/tmp': {} } });
+    const command = sh('stat -c "%a %u %F" /var/lib/data; stat -c %a /tmp; touch /var/lib/data/x');
+    const pod = await runPod(daemon);
+    const config = containerConfig(reference, { command });
+    const { stdout, status: end } = await runToEnd(daemon.cri, pod, config);
+    expect([stdout, end.exitCode]).toEqual(['755 0 directory\n1777\n', 0]);
+  });
+
+  test('that looks at the processes of another one is refused once that has ended', async ({
+    daemon,
+    busybox,
+  }) => {
+    const { cri } = daemon;
+    const pod = await runPod(daemon);
+    const targetId = await runContainer(cri, pod, containerConfig(busybox, forever));
+    const namespaceOptions = { pid: NamespaceMode.TARGET, targetId };
+    const debug = containerConfig(busybox, {
+      ...forever,
+      linux: { securityContext: { namespaceOptions } },
+    });
+    const containerId = await createContainer(cri, pod, debug);
+    await cri.stopContainer({ containerId: targetId, timeout: 0 });
+    await expect(cri.startContainer({ containerId })).rejects.toMatchObject({
+      code: status.FAILED_PRECONDITION,
+      details: expect.stringContaining(`"${targetId}", does not run any more`),
+    });
   });
 
   test('with a command that does not exist says which', async ({ daemon, busybox }) => {

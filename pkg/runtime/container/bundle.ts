@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { readFileInRoot } from '#linux/in-root.ts';
+import { makeDirectoryInRoot, readFileInRoot } from '#linux/in-root.ts';
 import { applyEdits } from '#runtime/cdi/apply.ts';
 import { findEdits } from '#runtime/cdi/devices.ts';
 import { type Engine, handlerOf, type ImageForContainer } from '#runtime/engine.ts';
@@ -51,6 +51,9 @@ export async function makeBundle(
       users,
     ),
   );
+  for (const volume of image.config.volumes) {
+    makeDirectoryInRoot(paths.rootfs, volume, users?.mapping.hostId ?? 0);
+  }
   const user = resolveUser(config.security, image.config.user, {
     passwd: readFileInRoot(paths.rootfs, '/etc/passwd', maxAccountFileBytes),
     group: readFileInRoot(paths.rootfs, '/etc/group', maxAccountFileBytes),

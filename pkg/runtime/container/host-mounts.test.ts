@@ -15,7 +15,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { bindMount, mountFilesystem, unmount } from '#linux/mount.ts';
 import type { ContainerMount } from './container.ts';
 import { SingleFlight } from '#store/single-flight.ts';
-import { hostMounts } from './host-mounts.ts';
+import { hostMounts, type HostPaths } from './host-mounts.ts';
 
 let folder = '';
 beforeEach(() => {
@@ -29,7 +29,17 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-async function mountOf(name: string, change: Partial<ContainerMount> = {}) {
+const paths = (): HostPaths => ({
+  lookups: new SingleFlight(),
+  required: new Set(),
+  state: '/run/gantry',
+});
+
+async function mountOf(
+  name: string,
+  change: Partial<ContainerMount> = {},
+  known: Partial<HostPaths> = {},
+) {
   const mount: ContainerMount = {
     containerPath: '/data',
     hostPath: join(folder, name),
@@ -38,7 +48,7 @@ async function mountOf(name: string, change: Partial<ContainerMount> = {}) {
     propagation: 'private',
     ...change,
   };
-  return (await hostMounts(new SingleFlight(), [mount]))[0];
+  return (await hostMounts({ ...paths(), ...known }, [mount]))[0];
 }
 
 it('follows symbolic links on the node', async () => {
@@ -80,21 +90,37 @@ it.runIf(existsSync('/dev/fuse'))(
     const hung = join(folder, 'real');
     const options = [`fd=${server}`, 'rootmode=40000', 'user_id=0', 'group_id=0'];
     mountFilesystem({ type: 'fuse', source: 'hung', options }, hung);
-    const lookups = new SingleFlight<string, string>();
+    const asked = paths();
     const mount = { containerPath: '/data', hostPath: join(hung, 'x'), readonly: false } as const;
     const wish = { ...mount, recursiveReadOnly: false, propagation: 'private' } as const;
-    const first = hostMounts(lookups, [wish], 100);
+    const first = hostMounts(asked, [wish], 100);
     await expect(first).rejects.toMatchObject({
       code: 'deadline-exceeded',
       message: `mounts: host path "${hung}/x" for "/data": its file system gave no answer within 100 ms`,
     });
-    const second = hostMounts(lookups, [wish], 100);
-    expect(lookups.isRunning(`${hung}/x`)).toBe(true);
+    const second = hostMounts(asked, [wish], 100);
+    expect(asked.lookups.isRunning(`${hung}/x`)).toBe(true);
     await expect(second).rejects.toMatchObject({ code: 'deadline-exceeded' });
     closeSync(server);
-    await expect(hostMounts(lookups, [wish], 5000)).rejects.toMatchObject({
+    await expect(hostMounts(asked, [wish], 5000)).rejects.toMatchObject({
       code: 'invalid-argument',
     });
     unmount(hung);
   },
 );
+
+it('refuses a path that is missing and must be there', async () => {
+  const hostPath = join(folder, 'docker.sock');
+  const known = { required: new Set([hostPath]) };
+  await expect(mountOf('docker.sock', {}, known)).rejects.toThrow(`host path "${hostPath}"`);
+  expect(existsSync(hostPath)).toBe(false);
+});
+
+it('lets go of the mounts of pods, also in a private mount of all that holds them', async () => {
+  const known = { state: join(folder, 'real/state') };
+  expect((await mountOf('real', {}, known))?.options).toContain('rprivate');
+  bindMount(join(folder, 'real'), join(folder, 'real'), { propagation: 'shared' });
+  expect((await mountOf('real', {}, known))?.options).toContain('rslave');
+  expect((await mountOf('real'))?.options).toContain('rprivate');
+  unmount(join(folder, 'real'));
+});

@@ -6,8 +6,15 @@ import { within } from '#runtime/wait.ts';
 import type { SingleFlight } from '#store/single-flight.ts';
 import type { ContainerMount } from './container.ts';
 
-/** The paths on the node that are being looked for. A path that does not come back is waited for once. */
-export type HostPaths = SingleFlight<string, string>;
+/** What is known of paths on the node. */
+export type HostPaths = {
+  /** Those that are being looked for. One that does not come back is waited for once. */
+  readonly lookups: SingleFlight<string, string>;
+  /** Those that must be there; others that are missing become directories. */
+  readonly required: ReadonlySet<string>;
+  /** The folder with the mounts of all pods, which come and go. */
+  readonly state: string;
+};
 
 /** A file system whose server has gone gives no answer at all; a caller waits two minutes. */
 const answerTimeoutMs = 30_000;
@@ -17,24 +24,31 @@ const answerTimeoutMs = 30_000;
  * that is missing becomes a directory, as containerd and CRI-O have it and users rely on.
  */
 export async function hostMounts(
-  lookups: HostPaths,
+  paths: HostPaths,
   mounts: readonly ContainerMount[],
   timeoutMs = answerTimeoutMs,
 ): Promise<SpecMount[]> {
   return Promise.all(
     mounts.map(async (mount) => {
-      const source = await resolveSource(lookups, mount, timeoutMs);
-      checkPropagation(mount, source);
-      return { destination: mount.containerPath, type: 'bind', source, options: optionsOf(mount) };
+      const source = await resolveSource(paths, mount, timeoutMs);
+      const tags = propagationOf(source);
+      checkPropagation(mount, tags);
+      const holdsPods = source === '/' || paths.state.startsWith(`${source}/`);
+      const options = optionsOf(mount, holdsPods && isTravelling(tags));
+      return { destination: mount.containerPath, type: 'bind', source, options };
     }),
   );
 }
 
-function optionsOf(mount: ContainerMount): string[] {
+/**
+ * A private copy of the mounts of all pods would keep these mounted for as long as the container runs,
+ * and their networks with them: `mustLetGo` has it follow when they go.
+ */
+function optionsOf(mount: ContainerMount, mustLetGo: boolean): string[] {
   const { readonly, recursiveReadOnly, propagation, mapping } = mount;
   const access = recursiveReadOnly ? ['ro', 'rro'] : [readonly ? 'ro' : 'rw'];
   const travel = {
-    private: 'rprivate',
+    private: mustLetGo ? 'rslave' : 'rprivate',
     'host-to-container': 'rslave',
     bidirectional: 'rshared',
   } as const;
@@ -42,13 +56,13 @@ function optionsOf(mount: ContainerMount): string[] {
 }
 
 async function resolveSource(
-  lookups: HostPaths,
+  { lookups, required }: HostPaths,
   mount: ContainerMount,
   timeoutMs: number,
 ): Promise<string> {
   const { hostPath, containerPath } = mount;
   const act = `mounts: host path "${hostPath}" for "${containerPath}"`;
-  const lookup = lookups.run(hostPath, () => findOrMake(hostPath));
+  const lookup = lookups.run(hostPath, () => findOrMake(hostPath, required.has(hostPath)));
   try {
     if (await within(lookup, timeoutMs)) return await lookup;
   } catch (cause) {
@@ -58,28 +72,37 @@ async function resolveSource(
   throw new Fault('deadline-exceeded', sentence);
 }
 
-async function findOrMake(hostPath: string): Promise<string> {
+async function findOrMake(hostPath: string, isRequired: boolean): Promise<string> {
   try {
     return await realpath(hostPath);
   } catch (error) {
-    if (!isErrno(error, 'ENOENT')) throw error;
+    if (isRequired || !isErrno(error, 'ENOENT')) throw error;
   }
   await mkdir(hostPath, { recursive: true, mode: 0o755 });
   return realpath(hostPath);
 }
 
 /** What the kernel will not let travel has to be refused: the pod would wait for mounts in vain. */
-function checkPropagation({ hostPath, propagation }: ContainerMount, source: string): void {
+function checkPropagation(
+  { hostPath, propagation }: ContainerMount,
+  tags: readonly string[],
+): void {
   if (propagation === 'private') return;
-  const tags = propagationOf(source);
-  const isShared = tags.some((tag) => tag.startsWith('shared:'));
-  const isSlave = tags.some((tag) => tag.startsWith('master:'));
-  if (isShared || (propagation === 'host-to-container' && isSlave)) return;
+  if (isShared(tags) || (propagation === 'host-to-container' && isTravelling(tags))) return;
   const wanted = propagation === 'bidirectional' ? 'shared' : 'shared or slave';
   throw new Fault(
     'failed-precondition',
     `mounts: host path "${hostPath}" is not on a ${wanted} mount`,
   );
+}
+
+function isShared(tags: readonly string[]): boolean {
+  return tags.some((tag) => tag.startsWith('shared:'));
+}
+
+/** Whether mounts come to it from elsewhere. */
+function isTravelling(tags: readonly string[]): boolean {
+  return isShared(tags) || tags.some((tag) => tag.startsWith('master:'));
 }
 
 /** The optional fields of the mount that holds `path` (proc_pid_mountinfo(5)). */

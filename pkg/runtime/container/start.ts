@@ -1,11 +1,13 @@
 import { rmSync } from 'node:fs';
 import { describe, Fault, faultCode } from '#errors/fault.ts';
-import { identifyProcess } from '#linux/process.ts';
+import { identifyProcess, isAlive } from '#linux/process.ts';
 import { now } from '#runtime/clock.ts';
 import { type Engine, handlerOf } from '#runtime/engine.ts';
+import type { ContainerId } from '#runtime/id.ts';
 import { createMonitored } from '#runtime/monitor.ts';
 import { startProcess } from '#runtime/oci-runtime.ts';
 import { stage } from '#trace/span.ts';
+import type { NamespaceModes } from '#runtime/sandbox/sandbox.ts';
 import { limitBlockio } from './blockio.ts';
 import type { Container } from './container.ts';
 import { clearProcesses } from './exit.ts';
@@ -30,7 +32,7 @@ export async function startContainer(engine: Engine, idOrPrefix: string): Promis
   await engine.exits.check(engine, id);
 }
 
-function checkStartable(engine: Engine, { id, sandboxId, state }: Container): void {
+function checkStartable(engine: Engine, { id, sandboxId, state, config }: Container): void {
   if (state.kind !== 'created') {
     throw new Fault('failed-precondition', `start container "${id}": it is ${state.kind}`);
   }
@@ -40,6 +42,18 @@ function checkStartable(engine: Engine, { id, sandboxId, state }: Container): vo
       `start container "${id}": its sandbox "${sandboxId}" is not ready`,
     );
   }
+  checkTarget(engine, id, config.security.namespaces);
+}
+
+/** The namespace is entered by the pid of its target, which may be another's by now. */
+function checkTarget(engine: Engine, id: ContainerId, { pid }: NamespaceModes): void {
+  if (typeof pid === 'string') return;
+  const target = engine.containers.find(pid.target);
+  if (target?.state.kind === 'running' && isAlive(target.state.process)) return;
+  throw new Fault(
+    'failed-precondition',
+    `start container "${id}": the target of its pid namespace, "${pid.target}", does not run any more`,
+  );
 }
 
 async function startProcesses(engine: Engine, container: Container): Promise<void> {

@@ -9,6 +9,7 @@ const image = {
   cmd: ['cmd'],
   workingDir: '/work',
   stopSignal: '',
+  volumes: [],
 };
 const user = { uid: 0, gid: 0, additionalGids: [] };
 const nothing = { command: [], args: [], envs: [], workingDir: '', tty: false };
