@@ -1,4 +1,4 @@
-import { access, mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, Fault, faultCode } from '#errors/fault.ts';
 import type { Log } from '#log/log.ts';
@@ -61,11 +61,9 @@ export class AttachmentStore {
     }
   }
 
+  /** Whether nobody has removed its file. Rejects when the whole folder is not there. */
   async isOnDisk(attachment: Attachment): Promise<boolean> {
-    return access(this.#pathOf(attachment)).then(
-      () => true,
-      () => false,
-    );
+    return (await readdir(this.#results)).includes(fileNameOf(attachment));
   }
 
   /** Nothing is owed for it any more. */

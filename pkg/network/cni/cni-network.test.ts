@@ -1,4 +1,12 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe as group, expect, it, vi } from 'vitest';
@@ -320,6 +328,15 @@ group('DEL', () => {
     rmSync(join(folder, 'cache', 'results', 'net-a-eth0'));
     await network.removePod('a');
     expect(network.connectedPods()).toEqual([]);
+  });
+
+  it('is not given up when the disk with the records has gone', async () => {
+    await add(await podOf('a'));
+    renameSync(join(folder, 'cache', 'results'), join(folder, 'elsewhere'));
+    await expect(network.removePod('a')).rejects.toSatisfy(saying('ENOENT'));
+    renameSync(join(folder, 'elsewhere'), join(folder, 'cache', 'results'));
+    await network.removePod('a');
+    expect(plugins.calls().at(-1)).toBe('main DEL a');
   });
 });
 
