@@ -26,6 +26,10 @@ export const commandGroups: Readonly<Record<string, Readonly<Record<string, Entr
       summary: 'run a command in a container',
       load: async () => (await import('./exec.ts')).exec,
     },
+    logs: {
+      summary: 'what containers have written',
+      load: async () => (await import('./logs.ts')).logs,
+    },
     diff: {
       summary: 'what a container has changed in its files',
       load: async () => (await import('./diff.ts')).diff,
@@ -59,6 +63,18 @@ export const commandGroups: Readonly<Record<string, Readonly<Record<string, Entr
     doctor: {
       summary: 'check this node: what is wrong, and what mends it',
       load: async () => (await import('./doctor.ts')).doctor,
+    },
+    net: {
+      summary: 'the network of pods: interfaces, addresses, routes, ports, counters',
+      load: async () => (await import('./net.ts')).net,
+    },
+    'net check': {
+      summary: 'what of the network is left of pods that are gone; --fix removes it',
+      load: async () => (await import('./net-check.ts')).netCheck,
+    },
+    'net down': {
+      summary: 'take the built-in network away, when no pod is on it',
+      load: async () => (await import('./net-down.ts')).netDown,
     },
     trace: {
       summary: 'what goes on, what was slow, what came last, stage by stage',

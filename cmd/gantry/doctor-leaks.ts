@@ -79,7 +79,9 @@ function unwatchedFinding(
   if (state !== 'running') return [];
   const pidFile = join(folders.state, 'containers', id, 'conmon.pid');
   const pid = existsSync(pidFile) ? Number(readFileSync(pidFile, 'utf8')) : 0;
-  if (commandOf(pid).includes(id)) return [];
+  // A monitor that is new has not written its pid yet.
+  if ([pid, ...(pid === 0 ? processesNaming(id) : [])].some((each) => commandOf(each).includes(id)))
+    return [];
   const detail = `container "${name}" (${id.slice(0, 12)}) runs without its monitor: no log, no exit code`;
   return [problem('monitor', detail, `crictl stop ${id.slice(0, 12)}`)];
 }

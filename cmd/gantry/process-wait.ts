@@ -20,12 +20,13 @@ export function processWait(pid: number, path = `/proc/${pid}`): ProcessWait | u
   const stat = readProc(`${path}/stat`);
   if (stat === '') return undefined;
   const [, name = '', state = ''] = /\((.*)\) (\w)/s.exec(stat) ?? [];
-  const command = readProc(`${path}/cmdline`).split('\0').join(' ').trim();
+  // Threads have no command line of their own.
+  const command = path.includes('/task/') ? '' : readProc(`${path}/cmdline`);
   const channel = readProc(`${path}/wchan`) || '0';
   const call = Number.parseInt(readProc(`${path}/syscall`), 10);
   return {
     pid,
-    command: command || `[${name}]`,
+    command: command.split('\0').join(' ').trim() || `[${name}]`,
     state,
     ...(channel === '0' ? {} : { waitChannel: channel }),
     ...(call >= 0 ? { systemCall: call } : {}),

@@ -13,7 +13,6 @@ export async function runHere(
 ): Promise<number> {
   const child = spawn(path, args, { stdio: 'inherit', env: { ...process.env, ...env } });
   // A terminal sends these to the program as well, which decides what becomes of them.
-  const ignore = (): void => {};
   for (const signal of ['SIGINT', 'SIGQUIT'] as const) process.on(signal, ignore);
   try {
     const [code, signal]: [number | null, NodeJS.Signals | null] = await ended(child);

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { expect, it } from 'vitest';
 import { startChild } from './child.ts';
-import { openPty } from './pty.ts';
+import { openPty, resizeTerminalOf } from './pty.ts';
 
 function startShell(script: string, path: string) {
   const env = { PATH: '/usr/bin:/bin' };
@@ -52,4 +52,21 @@ it('does not block on a program that does not read', async () => {
   expect(pty.input.write(Buffer.alloc(1 << 20, 'x'))).toBe(false);
   pty[Symbol.dispose]();
   await child.ended;
+});
+
+it('resizes the terminal of another process, and leaves alone what is none', async () => {
+  using pty = openPty();
+  const output = outputOf(pty.output);
+  const script = 'trap "stty size; exit" WINCH; echo ready; while :; do sleep 0.01; done';
+  const child = startShell(script, pty.path);
+  await once(pty.output, 'data');
+  resizeTerminalOf(child.pid, { columns: 99, rows: 44 });
+  await child.ended;
+  expect(await output).toBe('ready\n44 99\n');
+  // Of one that has ended, and of one without a terminal.
+  const without = startChild({ path: '/bin/cat', args: [], env: {}, stdio: [] });
+  for (const { pid } of [child, without]) {
+    expect(() => resizeTerminalOf(pid, { columns: 1, rows: 1 })).not.toThrow();
+  }
+  await without.ended;
 });

@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync, writeSync } from 'node:fs';
+import { closeSync, constants, openSync, type Stats, statSync, writeSync } from 'node:fs';
 import { Writable } from 'node:stream';
 import { ReadStream } from 'node:tty';
 import { isErrno } from '#errors/fault.ts';
@@ -38,10 +38,8 @@ export function openPty(): Pty {
     makeRaw(fd);
     const output = new ReadStream(fd);
     const input = inputOf(fd, output);
-    const resize = ({ columns, rows }: TerminalSize): void => {
-      // struct winsize
-      if (!output.destroyed)
-        control(fd, TIOCSWINSZ, Buffer.from(Uint16Array.of(rows, columns, 0, 0).buffer));
+    const resize = (size: TerminalSize): void => {
+      if (!output.destroyed) setSize(fd, size);
     };
     return {
       path,
@@ -62,6 +60,39 @@ export function openPty(): Pty {
 function control(fd: number, request: number, argument: Buffer): Buffer {
   check(ioctl(fd, request, argument), 'ioctl', 'terminal');
   return argument;
+}
+
+/**
+ * Resizes the terminal that a process has as its standard input, in whatever container that is, and
+ * lets those on it know (SIGWINCH). Does nothing when it has none.
+ */
+export function resizeTerminalOf(pid: number, size: TerminalSize): void {
+  const path = `/proc/${pid}/fd/0`;
+  try {
+    // Nothing else is opened: opening can have an effect.
+    if (!isTerminal(statSync(path))) return;
+    const { O_RDWR, O_NOCTTY, O_NONBLOCK } = constants;
+    const fd = openSync(path, O_RDWR | O_NOCTTY | O_NONBLOCK);
+    try {
+      setSize(fd, size);
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    // It has ended, or closed its input.
+    if (!isErrno(error, 'ENOENT', 'ESRCH', 'ENXIO', 'EIO', 'ENOTTY')) throw error;
+  }
+}
+
+/** Of the majors 136 to 143 (devices.txt): those that ptmx gives out. */
+function isTerminal(stat: Stats): boolean {
+  const major = (stat.rdev >> 8) & 0xfff;
+  return stat.isCharacterDevice() && major >= 136 && major <= 143;
+}
+
+function setSize(fd: number, { columns, rows }: TerminalSize): void {
+  // struct winsize
+  control(fd, TIOCSWINSZ, Buffer.from(Uint16Array.of(rows, columns, 0, 0).buffer));
 }
 
 /** Neither echo nor line editing nor signals: cfmakeraw(3). The terminal in the container has those. */

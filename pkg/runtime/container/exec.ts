@@ -1,7 +1,7 @@
 import type { Readable, Writable } from 'node:stream';
 import { Fault } from '#errors/fault.ts';
 import { openInputPipe, openOutputPipe } from '#linux/child.ts';
-import { openPty, type TerminalSize } from '#linux/pty.ts';
+import { openPty, resizeTerminalOf, type TerminalSize } from '#linux/pty.ts';
 import type { Engine } from '#runtime/engine.ts';
 import { rejectWhenAborted, within } from '#runtime/wait.ts';
 import type { Container } from './container.ts';
@@ -99,7 +99,12 @@ function startOnTerminal(
   const pty = opened.use(openPty());
   const child = startExec(engine, container, { files, stdio: [pty.path, pty.path, pty.path] });
   if (streams.stdin !== undefined) feed(streams.stdin, pty.input);
-  streams.onResize((size) => pty.resize(size));
+  streams.onResize((size) => {
+    pty.resize(size);
+    // The command's own terminal is the OCI runtime's, and crun looks at the size of ours once only.
+    const pid = execPid(files);
+    if (pid !== undefined) resizeTerminalOf(pid, size);
+  });
   const output = passOn(pty.output, streams.stdout);
   return { ...child, outputs: [output], lastWords: output.lastWords, ...scopeOf(opened) };
 }
