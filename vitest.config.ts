@@ -3,11 +3,28 @@ import { defineConfig } from 'vitest/config';
 // As in test/integration/harness/wait.ts.
 const slowness = Number(process.env['GANTRY_TEST_SLOWNESS'] ?? 1);
 
+// These are for the machine of hack/vm, and take all of it.
+const machine =
+  process.env['GANTRY_VM'] === undefined
+    ? []
+    : [
+        {
+          test: {
+            name: 'vm',
+            include: ['test/vm/**/*.test.ts'],
+            globalSetup: 'test/integration/harness/global-setup.ts',
+            testTimeout: 60_000 * slowness,
+            hookTimeout: 120_000 * slowness,
+          },
+        },
+      ];
+
 // oxlint-disable-next-line import/no-default-export -- vitest asks for it
 export default defineConfig({
   test: {
     projects: [
       { test: { name: 'unit', include: ['{pkg,cmd,hack}/**/*.test.ts'] } },
+      ...machine,
       {
         test: {
           name: 'integration',

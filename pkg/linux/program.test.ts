@@ -1,3 +1,4 @@
+import { execa } from 'execa';
 import { expect, it } from 'vitest';
 import { runProgram } from './program.ts';
 
@@ -22,4 +23,12 @@ it('reports what it said, and its status', async () => {
 it('kills it, and what it started, when it gives no answer', async () => {
   const failing = runProgram('/bin/sh', ['-c', 'sleep 54321 & wait'], { timeoutMs: 100 });
   await expect(failing).rejects.toMatchObject({ message: '/bin/sh -c: no answer within 100 ms' });
+});
+
+it('keeps a process that waits for nothing else alive until it is killed', async () => {
+  const script = `
+    import { runProgram } from ${JSON.stringify(import.meta.resolve('./program.ts'))};
+    await runProgram('/bin/sleep', ['100'], { timeoutMs: 100 }).catch(({ message }) => console.log(message));`;
+  const { stdout } = await execa('node', ['--input-type=module', '--eval', script]);
+  expect(stdout).toBe('/bin/sleep 100: no answer within 100 ms');
 });

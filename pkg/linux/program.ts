@@ -35,13 +35,14 @@ export async function runProgram(
   const stdio = [input.fd, output.fd, errors.fd];
   const child = startChild({ path, args, env: { PATH: programPath }, stdio });
   let isLate = false;
-  const timer = setTimeout(() => {
+  // Again and again: a timer that is over would no longer keep this process alive to see the end.
+  const timer = setInterval(() => {
     isLate = true;
     // The pid is the child's own until it has been waited for, and it leads its process group.
     process.kill(-child.pid, 'SIGKILL');
   }, options.timeoutMs);
   const exitCode = await child.ended;
-  clearTimeout(timer);
+  clearInterval(timer);
   if (exitCode === 0) return output.text();
   const why = isLate ? `no answer within ${options.timeoutMs} ms` : `exit status ${exitCode}`;
   const message = `${path} ${args[0] ?? ''}: ${errors.text().trim() || why}`;

@@ -19,7 +19,7 @@ type Told = {
 };
 
 /** A program that does not know the question must not hold up the daemon's start for long. */
-const timeoutMs = 5_000;
+const timeoutMs = 30_000;
 
 /** Asks the OCI runtime by its command `features`, and the kernel. */
 export async function handlerFeatures(

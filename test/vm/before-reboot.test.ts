@@ -1,0 +1,17 @@
+import { writeFileSync } from 'node:fs';
+import { expect, inject, it } from 'vitest';
+import { NamespaceMode } from '#api/cri/v1/types.ts';
+import { cri, runOne } from './installed.ts';
+
+it('leaves pods running when the machine goes down', async () => {
+  const image = inject('busybox');
+  await cri.pullImage({ image: { image } });
+  const shared = { securityContext: { namespaceOptions: { pid: NamespaceMode.POD } } };
+  const pods = [
+    await runOne(image),
+    await runOne(image, { linux: { cgroupParent: '/kubepods.slice', ...shared } }),
+  ];
+  const { items } = await cri.listPodSandbox({ filter: {} });
+  expect(items).toHaveLength(2);
+  writeFileSync('/var/tmp/gantry-before-reboot.json', JSON.stringify({ image, pods }));
+});
