@@ -83,6 +83,14 @@ export function wireByHand(host: string, one: string, two: string): void {
   }
 }
 
+/** The one rule that lets the pods of such a bridge reach the world. */
+export function masqueradeByHand(host: string): void {
+  const chain = 'type nat hook postrouting priority 100;';
+  const rule = 'ip saddr 10.99.0.0/24 ip daddr != 10.99.0.0/24 masquerade';
+  const input = `table ip hand { chain out { ${chain}\n${rule}\n}\n}\n`;
+  execFileSync('nsenter', [`--net=${host}`, 'nft', '-f', '-'], { input });
+}
+
 /** Bytes per second from one namespace to another. */
 export async function throughput(
   from: string,

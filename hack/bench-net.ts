@@ -5,7 +5,13 @@ import { startDaemon, type Daemon } from '#harness/daemon.ts';
 import { untilInterrupted } from '#harness/interruption.ts';
 import { podConfig } from '#harness/pods.ts';
 import { median } from './bench-median.ts';
-import { type NetWorld, openNetWorld, throughput, wireByHand } from './bench-net-world.ts';
+import {
+  masqueradeByHand,
+  type NetWorld,
+  openNetWorld,
+  throughput,
+  wireByHand,
+} from './bench-net-world.ts';
 import { memoryKib } from './bench-usage.ts';
 
 const usage = `Usage: hack/bench net [--rounds N] [--pods N] [--streams N] [--json]
@@ -96,17 +102,26 @@ async function measureStreams() {
   await world.network.addPod(pod('one', one));
   await world.network.addPod(pod('two', two));
   wireByHand(hand, handOne, handTwo);
-  const toPod = await compare(
-    () => throughput(one, { netns: two, address: '10.98.0.3' }, streamMs),
-    () => throughput(handOne, { netns: handTwo, address: '10.99.0.3' }, streamMs),
-  );
-  const toHost = await compare(
-    () => throughput(one, { netns: host, address: '10.98.0.1' }, streamMs),
-    () => throughput(handOne, { netns: hand, address: '10.99.0.1' }, streamMs),
-  );
+  const toPod = () =>
+    compare(
+      () => throughput(one, { netns: two, address: '10.98.0.3' }, streamMs),
+      () => throughput(handOne, { netns: handTwo, address: '10.99.0.3' }, streamMs),
+    );
+  const toHost = () =>
+    compare(
+      () => throughput(one, { netns: host, address: '10.98.0.1' }, streamMs),
+      () => throughput(handOne, { netns: hand, address: '10.99.0.1' }, streamMs),
+    );
+  const plain = { 'pod to pod': await toPod(), 'pod to host': await toHost() };
+  // What reaches the world from there has to be masqueraded, by hand as well.
+  masqueradeByHand(hand);
+  const masqueraded = {
+    'pod to pod, both masquerading': await toPod(),
+    'pod to host, both masquerading': await toHost(),
+  };
   await world.network.removePod('one');
   await world.network.removePod('two');
-  return { 'pod to pod': toPod, 'pod to host': toHost };
+  return { ...plain, ...masqueraded };
 }
 
 async function compare(measureOurs: () => Promise<number>, measureHand: () => Promise<number>) {

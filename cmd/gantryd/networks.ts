@@ -4,7 +4,7 @@ import type { SystemThread } from '#linux/system-thread.ts';
 import type { Log } from '#log/log.ts';
 import { openCniNetwork } from '#network/cni/cni-network.ts';
 import { chooseNetwork, type Networks } from '#network/networks.ts';
-import { openPodNetwork } from '#network/pod-network.ts';
+import { openPodNetwork, type PodNetwork } from '#network/pod-network.ts';
 import { given } from '#runtime/given.ts';
 import type { Database } from '#store/database.ts';
 import type { Config } from './config.ts';
@@ -20,7 +20,7 @@ export type NetworksDeps = {
 export async function openNetworks(
   { root, network }: Config,
   { database, thread, log }: NetworksDeps,
-): Promise<Networks> {
+): Promise<Networks & { readonly builtIn: PodNetwork }> {
   const { nft: nftName, mtu, use, cni, ...bridge } = network;
   const nft = findProgram(nftName, programPath) ?? nftName;
   const cniNetwork = await openCniNetwork({
@@ -31,15 +31,12 @@ export async function openNetworks(
     thread,
     log,
   });
-  return chooseNetwork({
-    choice: use,
-    bridge: await openPodNetwork({
-      config: { ...bridge, ...given({ mtu }) },
-      database,
-      thread,
-      log,
-      nft,
-    }),
-    cni: cniNetwork,
+  const builtIn = await openPodNetwork({
+    config: { ...bridge, ...given({ mtu }) },
+    database,
+    thread,
+    log,
+    nft,
   });
+  return { ...chooseNetwork({ choice: use, bridge: builtIn, cni: cniNetwork }), builtIn };
 }

@@ -1,5 +1,6 @@
 import type { Images } from '#image/images.ts';
 import type { Log } from '#log/log.ts';
+import type { PodNetwork } from '#network/pod-network.ts';
 import type { Engine } from '#runtime/engine.ts';
 import type { Targets } from '#streaming/sessions.ts';
 import type { Tracer } from '#trace/tracer.ts';
@@ -10,6 +11,7 @@ export type AdminDeps = {
   readonly tracer: Tracer;
   readonly images: Images;
   readonly engine: Engine;
+  readonly network: { readonly builtIn: PodNetwork };
   /** What sessions lead to. */
   readonly targets: Targets;
   /** Of this program. */

@@ -64,7 +64,8 @@ function podView(sandbox: Sandbox, containers: readonly Container[]): PodView {
     ...metadata,
     state,
     createdAt: timestamp(createdAt),
-    addresses: network === undefined ? [] : [network.address],
+    addresses:
+      network === undefined ? [] : [network.address, ...(network.additionalAddresses ?? [])],
     network: namespaces.network,
     runtimeHandler,
     labels,

@@ -12,6 +12,7 @@ import { type FakeRegistry, serving, startFake } from '#image/testdata/fake-regi
 import { openTestImages, type TestImages } from '#image/testdata/open-images.ts';
 import { buildImage } from '#image/testdata/test-image.ts';
 import { createLog } from '#log/log.ts';
+import type { PodNetwork } from '#network/pod-network.ts';
 import type { Engine } from '#runtime/engine.ts';
 import type { Targets } from '#streaming/sessions.ts';
 import { Tracer } from '#trace/tracer.ts';
@@ -20,11 +21,12 @@ import { type AdminServer, serveAdmin } from './server.ts';
 const image = buildImage([{ entries: [{ name: 'a', content: 'x'.repeat(100_000) }] }]);
 const [layer] = image.layers;
 
-/** Images need neither; the integration tests have both. */
+/** Images need none of these; the integration tests have both. */
 const engine = {} as Engine;
 const config = { root: '/root', state: '/state' };
+const network = { builtIn: {} as PodNetwork };
 const targets = {} as Targets;
-const deps = { tracer: new Tracer(), engine, targets, version: '1', config };
+const deps = { tracer: new Tracer(), engine, network, targets, version: '1', config };
 
 let opened: TestImages;
 let server: AdminServer;

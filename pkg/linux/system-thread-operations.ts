@@ -15,6 +15,7 @@ import { findLink, listLinks } from './netlink/link.ts';
 import { listListeners } from './netlink/listener.ts';
 import { setLoopbackUp } from './netlink/loopback-up.ts';
 import { listLinkCounters } from './netlink/link-counters.ts';
+import { viewNamespaces } from './netlink/namespace-view.ts';
 import { hasNftTable } from './netlink/nftables.ts';
 import { connectPod, type PodLink } from './netlink/pod-link.ts';
 import { listRoutes, newLoopbackRoute } from './netlink/route.ts';
@@ -50,6 +51,7 @@ export function createOperations(home: HomeNamespaces, host: NetlinkSocket) {
       openTcpSocket(home, wanted),
     listLinkCounters: (netnsPaths: readonly string[]) => listLinkCounters(host, netnsPaths),
     listAddresses: (_: void) => listAddresses(host),
+    viewNamespaces: (paths: readonly string[]) => viewNamespaces(home, host, paths),
     hasLink: (name: string) => findLink(host, name) !== undefined,
     hasNftTable: (name: string) => hasNftTable(name),
     listHostNetwork: (_: void) => ({

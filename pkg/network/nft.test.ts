@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { chainsThatDrop, openNft } from './nft.ts';
+import { chainsThatDrop, elementsIn, openNft } from './nft.ts';
 
 it('chainsThatDrop finds the forward chains with a policy of drop', () => {
   const listing = `table ip filter {
@@ -19,6 +19,23 @@ table inet fine {
 }
 `;
   expect(chainsThatDrop(listing)).toEqual(['ip filter FORWARD']);
+});
+
+it('elementsIn reads maps with counters, without, and empty ones', () => {
+  const counted = { elem: { val: { concat: [6, 8080] }, counter: { packets: 7, bytes: 420 } } };
+  const plain = { concat: [17, 'fd00::1', 53] };
+  const listing = {
+    nftables: [
+      { metainfo: { version: '1.0.6' } },
+      { map: { name: 'a', elem: [[counted, { concat: ['10.88.0.2', 80] }]] } },
+      { map: { name: 'b', elem: [[plain, { concat: ['fd00::2', 53] }]] } },
+      { map: { name: 'c' } },
+    ],
+  };
+  expect(elementsIn(JSON.stringify(listing))).toEqual([
+    { map: 'a', key: 'tcp . 8080', value: '10.88.0.2 . 80', connections: 7 },
+    { map: 'b', key: 'udp . fd00::1 . 53', value: 'fd00::2 . 53', connections: 0 },
+  ]);
 });
 
 it('Nft says what the program does not like', async () => {

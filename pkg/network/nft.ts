@@ -1,4 +1,5 @@
 import { Fault } from '#errors/fault.ts';
+import { protocolNumbers } from '#linux/netlink/conntrack.ts';
 import { runProgram } from '#linux/program.ts';
 
 /** The nft(8) program. Each ruleset is applied as one transaction: all of it, or nothing. */
@@ -6,8 +7,18 @@ export type Nft = {
   apply(rules: string): Promise<void>;
   /** Whether the kernel would take the rules. */
   check(rules: string): Promise<void>;
+  /** The elements of all maps in an `inet` table, each with how many connections it has led. */
+  listElements(table: string): Promise<CountedElement[]>;
   /** The base chains, anybody's, that drop what they do not accept for forwarding. */
   forwardChainsThatDrop(): Promise<string[]>;
+};
+
+/** An element of a map, in the words of nft: `tcp . 8080` leads to `10.88.0.2 . 80`. */
+export type CountedElement = {
+  readonly map: string;
+  readonly key: string;
+  readonly value: string;
+  readonly connections: number;
 };
 
 const timeoutMs = 10_000;
@@ -23,6 +34,14 @@ export function openNft(program: string): Nft {
   return {
     apply: (rules) => run('apply', [], rules),
     check: (rules) => run('check', ['--check'], rules),
+    listElements: async (table) => {
+      const args = ['--json', '--numeric', 'list', 'table', 'inet', table];
+      try {
+        return elementsIn(await runProgram(program, args, { timeoutMs }));
+      } catch (cause) {
+        throw new Fault('unavailable', `list nftables table "${table}"`, { cause });
+      }
+    },
     forwardChainsThatDrop: async () => {
       // Asked for the sake of a warning. A listing that fails, or is too long, goes without.
       const listing = await runProgram(program, ['list', 'chains'], { timeoutMs }).catch(() => '');
@@ -42,4 +61,40 @@ export function chainsThatDrop(listing: string): string[] {
     if (/hook forward .*policy drop;/.test(line)) chains.push(`${table} ${chain}`);
   }
   return chains;
+}
+
+type Concat = { readonly concat: readonly (string | number)[] };
+type JsonElement = readonly [
+  (
+    | { readonly elem: { readonly val: Concat; readonly counter?: { readonly packets: number } } }
+    | Concat
+  ),
+  Concat,
+];
+type JsonListing = {
+  readonly nftables: readonly {
+    readonly map?: { readonly name: string; readonly elem?: readonly JsonElement[] };
+  }[];
+};
+
+/** Those in the output of `nft --json list table`; see libnftables-json(5). */
+export function elementsIn(listing: string): CountedElement[] {
+  const { nftables }: JsonListing = JSON.parse(listing);
+  return nftables.flatMap(({ map }) =>
+    (map?.elem ?? []).map(([left, right]) => {
+      const { val, counter } = 'elem' in left ? left.elem : { val: left, counter: undefined };
+      return {
+        map: map?.name ?? '',
+        key: [protocolName(val.concat[0]), ...val.concat.slice(1)].join(' . '),
+        value: right.concat.join(' . '),
+        connections: counter?.packets ?? 0,
+      };
+    }),
+  );
+}
+
+/** By number, for not every node has the names. */
+function protocolName(number: number | string | undefined): string {
+  const known = Object.entries(protocolNumbers).find(([, each]) => each === number);
+  return known?.[0] ?? String(number);
 }

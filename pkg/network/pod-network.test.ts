@@ -7,6 +7,7 @@ import { findLink } from '#linux/netlink/link.ts';
 import { deleteLink } from '#linux/netlink/link-request.ts';
 import { openDatabase } from '#store/database.ts';
 import type { HostPort } from './host-port.ts';
+import { settleFindings } from './orphans.ts';
 import { openPodNetwork } from './pod-network.ts';
 import {
   hostNetns,
@@ -133,6 +134,39 @@ it('reconcile deletes host interfaces of which no record is left', async () => {
   world.network = await open();
   await world.network.reconcile(new Set(['two']));
   expect(findLink(world.host, one.hostInterface)).toBeUndefined();
+});
+
+it('findOrphans finds the addresses of pods that are gone, and gives them back', async () => {
+  const [one] = [await addPod('one', tcp), await addPod('two')];
+  expect(await world.network.findOrphans(new Set(['one', 'two']))).toEqual([]);
+  const findings = await world.network.findOrphans(new Set(['two']));
+  expect(await settleFindings(findings, { isFixing: false })).toEqual([
+    {
+      kind: 'address',
+      subject: `address ${one.address}`,
+      problem: 'is held for pod one, which is gone',
+      outcome: 'found',
+    },
+  ]);
+  expect(await settleFindings(findings, { isFixing: true })).toMatchObject([{ outcome: 'fixed' }]);
+  // Its namespace is still there, and with it the link.
+  const rest = await world.network.findOrphans(new Set(['two']));
+  expect(rest).toMatchObject([{ kind: 'link', problem: 'belongs to no pod' }]);
+  await removeNamespace(world.thread, netns('one'));
+  expect(await world.network.findOrphans(new Set(['two']))).toEqual([]);
+  expect(world.network.placeOf('one')).toBeUndefined();
+});
+
+it('viewPorts tells how many connections each port has led', async () => {
+  const one = await addPod('one', tcp, udp);
+  await using _server = await serveWhoami(netns('one'), 'tcp', 80);
+  await askWhoami(netns('outside'), 'tcp', [hostOutside, 8080]);
+  await askWhoami(netns('outside'), 'tcp', [hostOutside, 8080]);
+  const ports = (await world.network.viewPorts()).get('one');
+  expect(ports).toMatchObject([
+    { hostPort: 8080, podAddress: one.address, containerPort: 80, connections: 2 },
+    { hostPort: 5300, connections: 0 },
+  ]);
 });
 
 it('readiness heals what somebody took away', async () => {
@@ -269,7 +303,7 @@ it('a firewall that drops forwarded packets is named once', async () => {
 const tcp: HostPort = { protocol: 'tcp', hostIp: '', hostPort: 8080, containerPort: 80 };
 const udp: HostPort = { protocol: 'udp', hostIp: '', hostPort: 5300, containerPort: 53 };
 
-it('a host port leads to the pod, from outside, the world.host, its loopback, and other pods', async () => {
+it('a host port leads to the pod, from outside, the host, its loopback, and other pods', async () => {
   const one = await addPod('one', tcp, udp);
   await addPod('two');
   await using _tcp = await serveWhoami(netns('one'), 'tcp', 80);

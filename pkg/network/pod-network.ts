@@ -9,9 +9,11 @@ import { type HostPort, hostPortsOf, refuseMissingFamily } from './host-port.ts'
 import { HostSysctls, type Setting } from './host-sysctls.ts';
 import { openNft } from './nft.ts';
 import { type Made, PodBridge, type Readiness } from './pod-bridge.ts';
+import { findOrphans, type NetworkFinding } from './orphans.ts';
 import { PodRules } from './pod-rules.ts';
 import { parsePool, type Pool } from './pool.ts';
 import { refuseHeldPorts } from './port-holder.ts';
+import { type PortView, viewPorts } from './port-view.ts';
 
 export type NetworkConfig = {
   /** At most 15 characters. Daemons on one node need bridges and subnets of their own. */
@@ -69,6 +71,10 @@ export type PodNetwork = {
    * of the network stays. `failed-precondition` while pods are on it. The next pod has it made again.
    */
   undo(): Promise<readonly Setting[]>;
+  /** What is left of pods that are gone, and what those that there are lack. */
+  findOrphans(owners: ReadonlySet<string>): Promise<readonly NetworkFinding[]>;
+  /** The ports of the host that lead to pods, by the pods' ids. */
+  viewPorts(): Promise<ReadonlyMap<string, readonly PortView[]>>;
   /** Takes away the bridge and the rules, unless a pod still holds an address. */
   close(): Promise<void>;
 };
@@ -88,6 +94,9 @@ export async function openPodNetwork(options: PodNetworkOptions): Promise<PodNet
     },
     reconcile: (owners) => reconcile(parts, owners),
     undo: () => undo(parts),
+    findOrphans: (owners) =>
+      findOrphans({ ...parts, removePod: (id) => removePod(parts, id) }, owners),
+    viewPorts: () => viewPorts(parts),
     close: async () => {
       await bridge.settled();
       if (book.all().length === 0) await bridge.remove();

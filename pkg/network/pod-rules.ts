@@ -5,7 +5,7 @@ import { KeyedLock } from '#store/keyed-lock.ts';
 import type { AddressBook } from './address-book.ts';
 import type { Holding } from './address-table.ts';
 import { pathsOf, type PortPath } from './host-port.ts';
-import type { Nft } from './nft.ts';
+import type { CountedElement, Nft } from './nft.ts';
 import { closePorts, noTable, openPorts, type Rules, tableName, wholeTable } from './ruleset.ts';
 
 export type RulesDeps = {
@@ -42,6 +42,11 @@ export class PodRules {
     const holdings = this.#deps.book.all();
     await this.#deps.nft.apply(wholeTable(this.#rules(holdings)));
     if (holdings.some(({ ports }) => ports.length > 0)) await this.#routeLoopback();
+  }
+
+  /** What the table's maps hold now. */
+  elements(): Promise<CountedElement[]> {
+    return this.#deps.nft.listElements(tableName(this.#bridge));
   }
 
   remove(): Promise<void> {

@@ -37,14 +37,17 @@ const perFamily = [
   { family: 6, ip: 'ip6', protocol: 'meta l4proto', multicast: 'ff00::/8', loopback: '::1' },
 ] as const;
 
+/** An element of one of the table's maps, in the words of nft: what comes in, and where it goes. */
+export type PortElement = { readonly map: string; readonly key: string; readonly value: string };
+
 /** All of the table, in place of what was there. */
 export function wholeTable({ bridge, subnets, holdings }: Rules): string {
   const table = fullName(bridge);
   return `${noTable(bridge)}table ${table} {
 ${lines(1, ({ family }) => [
   podsSet(family, subnets),
-  `map ports-of-address-${family} { type inet_proto . ipv${family}_addr . inet_service : ipv${family}_addr . inet_service; }`,
-  `map ports-of-host-${family} { type inet_proto . inet_service : ipv${family}_addr . inet_service; }`,
+  `map ports-of-address-${family} { type inet_proto . ipv${family}_addr . inet_service : ipv${family}_addr . inet_service; counter; }`,
+  `map ports-of-host-${family} { type inet_proto . inet_service : ipv${family}_addr . inet_service; counter; }`,
 ])}
   chain wire {
     # The bridge routes loopback addresses, for host ports on 127.0.0.1. No packet brings one along.
@@ -71,9 +74,9 @@ ${lines(2, ({ family, ip, protocol }) => [
     type nat hook postrouting priority 100; policy accept;
     # A pod that reaches a pod by a host port must get the answer from the host, not from its neighbour.
 ${lines(2, ({ family, ip, multicast, loopback }) => [
-  `${ip} saddr @pods-${family} ${ip} daddr != @pods-${family} ${ip} daddr != ${multicast} masquerade fully-random`,
-  `${ip} saddr @pods-${family} ${ip} daddr @pods-${family} ct status dnat ct mark and ${fromPodToHost} == ${fromPodToHost} masquerade fully-random`,
-  `oifname "${bridge}" ${ip} saddr ${loopback} masquerade fully-random`,
+  `${ip} saddr @pods-${family} ${ip} daddr != @pods-${family} ${ip} daddr != ${multicast} counter masquerade fully-random`,
+  `${ip} saddr @pods-${family} ${ip} daddr @pods-${family} ct status dnat ct mark and ${fromPodToHost} == ${fromPodToHost} counter masquerade fully-random`,
+  `oifname "${bridge}" ${ip} saddr ${loopback} counter masquerade fully-random`,
 ])}
   }
 }
@@ -109,11 +112,14 @@ function addPorts(bridge: string, holding: Holding): string {
     .join('');
 }
 
-function elementsOf({ ports, place }: Holding) {
-  return ports.flatMap((port) => pathsOf(port, place.addresses)).map(element);
+/** The elements of the maps that lead a pod's host ports to it. */
+export function elementsOf({ ports, place }: Pick<Holding, 'ports' | 'place'>): PortElement[] {
+  return ports.flatMap((port) => pathsOf(port, place.addresses)).map(elementOf);
 }
 
-function element({ protocol, family, hostAddress, hostPort, podAddress, containerPort }: PortPath) {
+/** The element that opens one way to a pod. */
+export function elementOf(path: PortPath): PortElement {
+  const { protocol, family, hostAddress, hostPort, podAddress, containerPort } = path;
   const value = `${podAddress} . ${containerPort}`;
   return hostAddress === undefined
     ? { map: `ports-of-host-${family}`, key: `${protocol} . ${hostPort}`, value }

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach } from 'vitest';
+import { afterEach, beforeEach, vi } from 'vitest';
 import { check, setns, unshare } from '#linux/libc.ts';
 import { mountPointsUnder, unmount } from '#linux/mount.ts';
 import { createNamespaces, removeNamespace } from '#linux/namespace.ts';
@@ -159,6 +159,8 @@ export class SmallWorld {
 /** Begins and ends a world around each test of the file that calls this. */
 export function useSmallWorld(config: NetworkConfig): SmallWorld {
   const world = new SmallWorld(config);
+  // Each question and each server is a process of its own.
+  vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
   beforeEach(() => world.begin());
   afterEach(() => world.end());
   return world;

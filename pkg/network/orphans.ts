@@ -1,0 +1,148 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { describe } from '#errors/fault.ts';
+import type { Link } from '#linux/netlink/link.ts';
+import type { SystemThread } from '#linux/system-thread.ts';
+import { type AddressBook, isHostInterface } from './address-book.ts';
+import type { PodRules } from './pod-rules.ts';
+import { elementsOf, type PortElement } from './ruleset.ts';
+
+/** Something of the network that nobody owns any more, or that somebody lacks. */
+export type NetworkFinding = {
+  readonly kind: 'link' | 'address' | 'rule' | 'namespace';
+  /** What it is, as a sentence begins: `link gantry0123456789 on gantry0`. */
+  readonly subject: string;
+  readonly problem: string;
+  /** Puts it right; absent where only stopping the pod helps. */
+  readonly fix?: () => Promise<void>;
+};
+
+/** What became of a finding. */
+export type NetworkFindingView = Pick<NetworkFinding, 'kind' | 'subject' | 'problem'> & {
+  readonly outcome: 'found' | 'fixed' | 'not fixed';
+  /** Why it was not. */
+  readonly reason?: string;
+};
+
+export type OrphanDeps = {
+  readonly thread: SystemThread;
+  readonly book: AddressBook;
+  readonly rules: PodRules;
+  readonly bridgeName: string;
+  readonly removePod: (id: string) => Promise<void>;
+};
+
+const kernelGraceMs = 300;
+
+/**
+ * Compares what the book says with what the kernel has. `owners` are the pods that there are.
+ * Other daemons' bridges, links and tables are none of ours, and are not looked at.
+ */
+export async function findOrphans(
+  deps: OrphanDeps,
+  owners: ReadonlySet<string>,
+): Promise<NetworkFinding[]> {
+  const links = await linkFindings(deps);
+  return [...addressFindings(deps, owners), ...links, ...(await ruleFindings(deps))];
+}
+
+/** Puts right what can be, one after the other, or only tells. */
+export async function settleFindings(
+  findings: readonly NetworkFinding[],
+  { isFixing }: { readonly isFixing: boolean },
+): Promise<NetworkFindingView[]> {
+  const settled: NetworkFindingView[] = [];
+  for (const { fix, ...finding } of findings) {
+    if (!isFixing) settled.push({ ...finding, outcome: 'found' });
+    else settled.push({ ...finding, ...(await outcomeOf(fix)) });
+  }
+  return settled;
+}
+
+async function outcomeOf(
+  fix: NetworkFinding['fix'],
+): Promise<Pick<NetworkFindingView, 'outcome' | 'reason'>> {
+  if (fix === undefined) return { outcome: 'not fixed', reason: 'stop the pod' };
+  try {
+    await fix();
+    return { outcome: 'fixed' };
+  } catch (error) {
+    return { outcome: 'not fixed', reason: describe(error) };
+  }
+}
+
+function addressFindings(
+  { book, removePod }: OrphanDeps,
+  owners: ReadonlySet<string>,
+): NetworkFinding[] {
+  return book
+    .all()
+    .filter(({ id }) => !owners.has(id))
+    .map(({ id, place }) => ({
+      kind: 'address',
+      subject: `address ${place.addresses.map(({ address }) => address).join(', ')}`,
+      problem: `is held for pod ${id.slice(0, 12)}, which is gone`,
+      fix: () => removePod(id),
+    }));
+}
+
+/** Links on the bridge without a pod, and pods whose link is not there or not on the bridge. */
+async function linkFindings(deps: OrphanDeps): Promise<NetworkFinding[]> {
+  const { thread } = deps;
+  let { links } = await thread.run('listHostNetwork', undefined);
+  if (strayLinks(deps, links).length > 0) {
+    // The kernel takes a moment to delete the link of a pod that has just gone.
+    await delay(kernelGraceMs);
+    ({ links } = await thread.run('listHostNetwork', undefined));
+  }
+  const strays = strayLinks(deps, links).map(({ name }): NetworkFinding => ({
+    kind: 'link',
+    subject: `link ${name} on ${deps.bridgeName}`,
+    problem: 'belongs to no pod',
+    fix: () => thread.run('deleteLinks', [name]),
+  }));
+  return [...strays, ...lostLinks(deps, links)];
+}
+
+function strayLinks({ book, bridgeName }: OrphanDeps, links: readonly Link[]): Link[] {
+  const bridge = links.find(({ name }) => name === bridgeName);
+  const held = new Set(book.all().map(({ place }) => place.hostInterface));
+  return links
+    .filter(({ bridgeIndex }) => bridge !== undefined && bridgeIndex === bridge.index)
+    .filter(({ name }) => isHostInterface(name) && !held.has(name));
+}
+
+function lostLinks({ thread, book, bridgeName }: OrphanDeps, links: readonly Link[]) {
+  const bridge = links.find(({ name }) => name === bridgeName);
+  return book.all().flatMap(({ name: pod, place }): NetworkFinding[] => {
+    const name = place.hostInterface;
+    const link = links.find((each) => each.name === name);
+    const finding = { kind: 'link', subject: `link ${name} of pod ${pod}` } as const;
+    if (link === undefined) return [{ ...finding, problem: 'is gone' }];
+    if (bridge === undefined || link.bridgeIndex === bridge.index) return [];
+    const fix = () => thread.run('joinBridge', { bridgeIndex: bridge.index, links: [name] });
+    return [{ ...finding, problem: `is not on ${bridgeName}`, fix }];
+  });
+}
+
+function textOf({ map, key, value }: PortElement): string {
+  return `${map}: ${key} to ${value}`;
+}
+
+/** Elements of the maps that lead to no pod, and those that pods should have. All are made anew. */
+async function ruleFindings({ book, rules }: OrphanDeps): Promise<NetworkFinding[]> {
+  if (!(await rules.exists())) return [];
+  const present = new Set((await rules.elements()).map(textOf));
+  const wanted = new Set(book.all().flatMap(elementsOf).map(textOf));
+  const finding =
+    (problem: string) =>
+    (text: string): NetworkFinding => ({
+      kind: 'rule',
+      subject: `rule ${text}`,
+      problem,
+      fix: () => rules.make(),
+    });
+  return [
+    ...[...present.difference(wanted)].map(finding('belongs to no pod')),
+    ...[...wanted.difference(present)].map(finding('is missing')),
+  ];
+}
