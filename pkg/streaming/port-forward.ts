@@ -1,6 +1,7 @@
-import type { Duplex } from 'node:stream';
+import { type Duplex, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { describe } from '#errors/fault.ts';
+import { describe, isErrno } from '#errors/fault.ts';
+import { freeBuffer } from '#linux/free-buffer.ts';
 import type { PortForwardRequest, Targets } from './sessions.ts';
 
 export type PortForward = {
@@ -11,7 +12,10 @@ export type PortForward = {
 /** What a client uses for one connection: its bytes, and what went wrong with it. */
 export type Connection = { readonly error: Duplex; readonly data: Duplex; readonly port: number };
 
-/** Carries one connection to its end. What goes wrong is for the client to know: it never throws. */
+/**
+ * Carries one connection to its end. What goes wrong is for the client to know: it never throws. A
+ * client that has read all resets its stream, and takes any error for one of the whole session.
+ */
 export async function forward(
   { request, connect }: PortForward,
   { error, data, port }: Connection,
@@ -19,10 +23,24 @@ export async function forward(
   error.resume();
   try {
     const target = await connect(request.sandboxId, port);
-    await Promise.all([pipeline(data, target), pipeline(target, data)]);
+    await Promise.all([pipeline(data, target), pipeline(target, freeingInto(data))]);
     error.end();
   } catch (cause) {
-    error.end(describe(cause));
+    const isReset = isErrno(cause, 'ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED');
+    error.end(isReset ? undefined : describe(cause));
     data.destroy();
   }
+}
+
+/** Writes to a stream what has been read for it alone. */
+function freeingInto(stream: Writable): Writable {
+  return new Writable({
+    write: (chunk: Buffer, _encoding, done) => {
+      stream.write(chunk, (error) => {
+        freeBuffer(chunk);
+        done(error);
+      });
+    },
+    final: (done) => void stream.end(done),
+  });
 }

@@ -1,6 +1,7 @@
 import type { Readable, Writable } from 'node:stream';
 import { Fault } from '#errors/fault.ts';
 import { openInputPipe, openOutputPipe } from '#linux/child.ts';
+import { freeBuffer } from '#linux/free-buffer.ts';
 import { openPty, resizeTerminalOf, type TerminalSize } from '#linux/pty.ts';
 import type { Engine } from '#runtime/engine.ts';
 import { rejectWhenAborted, within } from '#runtime/wait.ts';
@@ -32,6 +33,8 @@ export type StreamedExec = {
 
 /** How long output is awaited from processes that a command leaves behind with its pipes open. */
 const drainTimeoutMs = 1_000;
+/** Of an OCI runtime, about why a command could not be begun. */
+const maxWordsBytes = 1_024;
 
 /**
  * Runs a command in a running container, as the container's user, with its streams passed on as they
@@ -131,10 +134,12 @@ type Output = {
 /** Gives a client what a command writes, at the client's pace. A client that is gone breaks the pipe. */
 function passOn(source: Readable, client: Writable | undefined): Output {
   let bytesRead = 0;
-  let last: Buffer | undefined;
+  let last = '';
   source.on('data', (chunk: Buffer) => {
     bytesRead += chunk.length;
-    last = chunk;
+    last = chunk.toString('utf8', 0, maxWordsBytes);
+    if (client === undefined) freeBuffer(chunk);
+    else if (!client.write(chunk, () => freeBuffer(chunk))) source.pause();
   });
   const { promise: ended, resolve } = Promise.withResolvers<void>();
   const cut = (): void => {
@@ -143,13 +148,14 @@ function passOn(source: Readable, client: Writable | undefined): Output {
   };
   // A terminal's end is an error: EIO.
   source.on('error', cut).on('close', cut).on('close', resolve);
-  if (client !== undefined) source.pipe(client).on('close', cut);
+  source.on('end', () => client?.end());
+  client?.on('drain', () => source.resume()).on('close', cut);
   return {
     ended,
     cut,
     bytesRead: () => bytesRead,
     isClientBusy: () => client?.writableNeedDrain === true,
-    lastWords: () => last?.toString().trim() ?? 'no reason given',
+    lastWords: () => last.trim() || 'no reason given',
   };
 }
 

@@ -1,5 +1,6 @@
 import { Duplex } from 'node:stream';
 import { Fault } from '#errors/fault.ts';
+import { freeBuffer } from '#linux/free-buffer.ts';
 import { type Accepted, type Link, openLink } from './link.ts';
 
 /** How channels are told apart: by a first byte or, where all is text in base64, by a first digit. */
@@ -40,8 +41,14 @@ export function openChannels(accepted: Accepted, { count, coding }: ChannelOptio
   const duplexes: readonly Duplex[] = Array.from({ length: count }, (_, number) =>
     new Duplex({
       read: () => hasRoom(number),
-      write: (chunk: Buffer, _encoding, done) =>
-        link.send(encode(number, chunk, coding), { isBinary: coding === 'binary', done }),
+      write: (chunk: Buffer, _encoding, done) => {
+        const message = encode(number, chunk, coding);
+        const sent: typeof done = (error) => {
+          freeBuffer(message);
+          done(error);
+        };
+        link.send(message, { isBinary: coding === 'binary', done: sent });
+      },
       // The client cannot be told of the end of this half, so that it is the end of both.
       final: (done) => {
         endHalf(number);

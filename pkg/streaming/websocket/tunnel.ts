@@ -1,5 +1,6 @@
 import { Duplex } from 'node:stream';
 import { Fault } from '#errors/fault.ts';
+import { freeBuffer } from '#linux/free-buffer.ts';
 import { type Accepted, openLink } from './link.ts';
 
 /** A byte stream in binary messages, whose limits mean nothing. It ends when the client closes. */
@@ -9,7 +10,12 @@ export function openTunnel(accepted: Accepted): Duplex {
     write: (chunk: Buffer, _encoding, done) => link.send(chunk, { isBinary: true, done }),
     writev: (writes, done) => {
       const chunks = writes.map(({ chunk }: { readonly chunk: Buffer }) => chunk);
-      link.send(Buffer.concat(chunks), { isBinary: true, done });
+      const message = Buffer.concat(chunks);
+      const sent: typeof done = (error) => {
+        freeBuffer(message);
+        done(error);
+      };
+      link.send(message, { isBinary: true, done: sent });
     },
     final: (done) => {
       link.end();
