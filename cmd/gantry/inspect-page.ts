@@ -1,7 +1,8 @@
 import type { CgroupLimits, CgroupStats } from 'cgroupfs-ts';
 import type { PodView } from '#admin/pod-json.ts';
 import type { Operation } from '#trace/tracer.ts';
-import type { ContainerFacts } from './container-facts.ts';
+import type { ContainerFacts, ProcessFact } from './container-facts.ts';
+import type { Past } from './inspect.ts';
 import type { PodFacts } from './pod-facts.ts';
 import { formatBytes } from './sizes.ts';
 import { printable, styled, styleOfState } from './style.ts';
@@ -12,7 +13,7 @@ import { formatMs } from './waterfall.ts';
 /** A heading on the left and what there is to tell under it. */
 type Section = readonly [heading: string, rows: readonly (readonly Cell[])[]];
 
-export function containerPage(facts: ContainerFacts, operations: readonly Operation[]): string {
+export function containerPage(facts: ContainerFacts, past: Past): string {
   const { container, pod, process: spec, namespaces, mounts, rootfs, monitor } = facts;
   return page([
     ['Container', [[`${pod.namespace}/${pod.name}/${container.name}`], [container.id]]],
@@ -27,14 +28,15 @@ export function containerPage(facts: ContainerFacts, operations: readonly Operat
     ['Mounts', mounts.filter(isFromNode).map(mountRow)],
     ['Network', [[networkText(pod)]]],
     ['Log', [[container.logPath || 'none']]],
-    ['Monitor', monitor === undefined ? [['none']] : [[String(monitor.pid), monitor.command]]],
+    ['Monitor', monitor === undefined ? [['none']] : [[String(monitor.pid), programOf(monitor)]]],
     ['Runtime', [[container.runtimeHandler]]],
     ['Processes', facts.processes.map(({ pid, state, command }) => [String(pid), state, command])],
-    ['Events', eventRows(container, operations)],
+    ['Events', eventRows(container, past)],
+    ['Operations', past.operations.map(operationRow)],
   ]);
 }
 
-export function podPage({ pod, namespaces, folder }: PodFacts, operations: readonly Operation[]) {
+export function podPage({ pod, namespaces, folder }: PodFacts, past: Past): string {
   return page([
     [
       'Pod',
@@ -56,8 +58,14 @@ export function podPage({ pod, namespaces, folder }: PodFacts, operations: reado
         image.name,
       ]),
     ],
-    ['Events', operations.map(operationRow)],
+    ['Events', past.events.map(eventRow)],
+    ['Operations', past.operations.map(operationRow)],
   ]);
+}
+
+/** Its arguments would fill the page; --json has them. */
+function programOf({ command }: ProcessFact): string {
+  return command.split(' ')[0] ?? command;
 }
 
 const headingWidth = 12;
@@ -171,12 +179,17 @@ function networkText({ network, addresses }: Pick<PodView, 'network' | 'addresse
 
 function eventRows(
   { createdAt, startedAt, finishedAt }: ContainerFacts['container'],
-  operations: readonly Operation[],
+  { events }: Past,
 ): Cell[][] {
-  if (operations.length > 0) return operations.map(operationRow);
-  // The daemon is down, or has been started since.
-  const times = { finished: finishedAt, started: startedAt, created: createdAt };
+  if (events.length > 0) return events.map(eventRow);
+  // They are kept for some minutes only, and not while the daemon is down.
+  const times = { stopped: finishedAt, started: startedAt, created: createdAt };
   return Object.entries(times).flatMap(([what, at]) => (at === undefined ? [] : [[at, what]]));
+}
+
+function eventRow({ at, kind, container }: Past['events'][number]): Cell[] {
+  const { exitCode, reason = '' } = container ?? {};
+  return [at, kind, exitCode === undefined ? '' : `${exitCode} ${reason}`.trim()];
 }
 
 function operationRow({ name, startedAtMs, durationMs, error }: Operation): Cell[] {

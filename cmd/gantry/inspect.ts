@@ -1,6 +1,8 @@
+import type { EventView } from '#admin/event-json.ts';
 import type { Operations } from '#admin/routes/list-operations.ts';
 import type { Operation } from '#trace/tracer.ts';
 import { type Command, ExitError, type Invocation } from './command.ts';
+import { isDown } from './node-view.ts';
 import { printJson } from './output.ts';
 import { resolveContainer, resolvePod } from './resolve.ts';
 
@@ -20,19 +22,19 @@ the daemon is down, too.
     const folders = await node.folders();
     const found = containerOrPod(pods, text);
     const { id } = 'container' in found ? found.container : found;
-    const operations = (await operationsAbout(admin, id)).slice(0, 10);
+    const past = await pastOf(admin, id);
     if ('container' in found) {
       const { containerFacts } = await import('./container-facts.ts');
       const facts = await containerFacts(found, folders);
       const { containerPage } = await import('./inspect-page.ts');
-      if (isJson) printJson({ ...facts, operations });
-      else process.stdout.write(containerPage(facts, operations));
+      if (isJson) printJson({ ...facts, ...past });
+      else process.stdout.write(containerPage(facts, past));
     } else {
       const { podFacts } = await import('./pod-facts.ts');
       const facts = podFacts(found, folders);
       const { podPage } = await import('./inspect-page.ts');
-      if (isJson) printJson({ ...facts, operations });
-      else process.stdout.write(podPage(facts, operations));
+      if (isJson) printJson({ ...facts, ...past });
+      else process.stdout.write(podPage(facts, past));
     }
   },
 };
@@ -53,19 +55,32 @@ function containerOrPod(pods: Awaited<ReturnType<Invocation['node']['pods']>>, t
   }
 }
 
-/** The newest first; none while the daemon, whose memory they are, is down. */
-async function operationsAbout(admin: Invocation['admin'], id: string): Promise<Operation[]> {
+/** What happened to a container or a pod, and what was done with it, the newest first. */
+export type Past = {
+  readonly events: readonly EventView[];
+  readonly operations: readonly Operation[];
+};
+
+const mostOperations = 10;
+
+/** Nothing while the daemon, whose memory it is, is down. */
+async function pastOf(admin: Invocation['admin'], id: string): Promise<Past> {
   try {
-    const { running, latest } = await admin.ask<Operations>({
-      method: 'GET',
-      path: '/v1/operations',
-    });
-    const isAbout = ({ attributes }: Operation) => Object.values(attributes).includes(id);
-    return [...running, ...latest].filter(
-      (it) => isAbout(it) && !/^(List|.*Status$)/.test(it.name),
-    );
+    const [{ events }, { running, latest }] = await Promise.all([
+      admin.ask<{ readonly events: readonly EventView[] }>({ method: 'GET', path: '/v1/events' }),
+      admin.ask<Operations>({ method: 'GET', path: '/v1/operations' }),
+    ]);
+    const operations = [...running, ...latest]
+      .filter(
+        ({ name, attributes }) => Object.values(attributes).includes(id) && !isPoll.test(name),
+      )
+      .slice(0, mostOperations);
+    const own = events.filter(({ pod, container }) => (container ?? pod)?.id === id);
+    return { events: own.toReversed(), operations };
   } catch (error) {
-    if (error instanceof ExitError && error.reason === 'unreachable') return [];
+    if (isDown(error)) return { events: [], operations: [] };
     throw error;
   }
 }
+
+const isPoll = /^(List|.*Status$)/;

@@ -33,7 +33,8 @@ export function alignedLines(rows: readonly (readonly Cell[])[]): string[] {
         const text = isLast ? textOf(cell) : textOf(cell).padEnd(widths[n] ?? 0);
         return typeof cell === 'string' ? text : styled(cell.style, text);
       })
-      .join('   '),
+      .join('   ')
+      .trimEnd(),
   );
 }
 
