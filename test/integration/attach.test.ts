@@ -320,6 +320,16 @@ describe.skipIf(!hasCrictl)('crictl attach', () => {
     await once(after.process.stdin as never, 'finish');
   });
 
+  running('says that a monitor is gone', async ({ daemon, start }) => {
+    const containerId = await start({ ...forever, stdin: true });
+    process.kill(conmonPid(daemon, containerId), 'SIGKILL');
+    for (const flags of [[], ['-i']]) {
+      const client = attach(daemon, ...flags, containerId);
+      expect(await client.ended).not.toBe(0);
+      expect(client.output()).toMatch(/attach to container .*: connect to its monitor/);
+    }
+  });
+
   running('leaves nothing open, in the daemon or the monitor', async ({ daemon, start }) => {
     const containerId = await start({ command: ['cat'], stdin: true });
     const visit = async (word: string) => {

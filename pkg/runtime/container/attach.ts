@@ -1,8 +1,8 @@
+import { readFileSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { describe, Fault, faultCode } from '#errors/fault.ts';
 import type { TerminalSize } from '#linux/pty.ts';
-import { readIfThere } from '#linux/read-file.ts';
 import type { Engine } from '#runtime/engine.ts';
 import { resizeTerminal } from '#runtime/monitor.ts';
 import { openMonitoredStdin } from '#runtime/monitored-stdin.ts';
@@ -71,11 +71,10 @@ async function connect(
 ): Promise<Attached> {
   const { folder, monitorPidFile } = engine.layout.container(id);
   const { tty } = config;
-  const input =
-    config.stdin && stdin !== undefined
-      ? openMonitoredStdin(Number(readIfThere(monitorPidFile)), { tty })
-      : undefined;
+  const wantsStdin = config.stdin && stdin !== undefined;
   try {
+    const monitorPid = Number(readFileSync(monitorPidFile, 'utf8'));
+    const input = wantsStdin ? openMonitoredStdin(monitorPid, { tty }) : undefined;
     return await engine.attachPump.attach({
       containerId: id,
       folder,
