@@ -53,8 +53,8 @@ it('flows to other ports and pods are left alone', async () => {
 
 it('SCTP host ports have rules as the others do', async () => {
   await world.addPod('one', { ...web, protocol: 'sctp', hostPort: 3868 });
-  expect(rules()).toContain('sctp . 3868 : 198.18.0.2 . 80');
-  expect(rules()).toContain('sctp . 3868 : fd00:18::2 . 80');
+  expect(rules()).toMatch(/sctp . 3868 [^:]*: 198\.18\.0\.2 \. 80/);
+  expect(rules()).toMatch(/sctp . 3868 [^:]*: fd00:18::2 \. 80/);
   await world.dropPod('one');
   expect(rules()).not.toContain('3868');
 });

@@ -33,6 +33,8 @@ export type PlaceOptions = {
   readonly directory?: string;
   /** Of the subnet; 24 when missing. */
   readonly prefixLength?: number;
+  /** Of IPv6, for pods with addresses of both families. */
+  readonly subnet6?: string;
   /** Lines of the table `[network]`, and of `[network.cni]`. */
   readonly networkConfig?: string;
   readonly cniConfig?: string;
@@ -89,7 +91,7 @@ function withCgroupDriver(extra: string): string {
 
 const configuration = (
   place: Omit<Place, keyof AsyncDisposable>,
-  { networkConfig = '', cniConfig = '' }: PlaceOptions,
+  { networkConfig = '', cniConfig = '', subnet6 }: PlaceOptions,
 ) => `root = "${place.root}"
 state = "${place.state}"
 listen = "${place.socket}"
@@ -97,7 +99,7 @@ log_level = "debug"
 cgroup_parent = "${place.cgroupParent}"
 [network]
 bridge = "${place.bridge}"
-subnets = ["${place.subnet}"]
+subnets = ${JSON.stringify([place.subnet, subnet6].filter(Boolean))}
 ${networkConfig}
 [network.cni]
 conf_dir = "${place.cniConfDir}"
