@@ -1,5 +1,6 @@
 import type { Images } from '#image/images.ts';
 import type { Log } from '#log/log.ts';
+import type { Networks } from '#network/networks.ts';
 import type { PodNetwork } from '#network/pod-network.ts';
 import type { Engine } from '#runtime/engine.ts';
 import type { Targets } from '#streaming/sessions.ts';
@@ -11,7 +12,7 @@ export type AdminDeps = {
   readonly tracer: Tracer;
   readonly images: Images;
   readonly engine: Engine;
-  readonly network: { readonly builtIn: PodNetwork };
+  readonly network: Pick<Networks, 'findOrphans'> & { readonly builtIn: PodNetwork };
   /** What sessions lead to. */
   readonly targets: Targets;
   /** Of this program. */

@@ -24,7 +24,7 @@ const [layer] = image.layers;
 /** Images need none of these; the integration tests have both. */
 const engine = {} as Engine;
 const config = { root: '/root', state: '/state' };
-const network = { builtIn: {} as PodNetwork };
+const network = { builtIn: {} as PodNetwork, findOrphans: async () => [] };
 const targets = {} as Targets;
 const deps = { tracer: new Tracer(), engine, network, targets, version: '1', config };
 

@@ -38,9 +38,7 @@ function networksWith(found: Found, choice: NetworkChoice = 'auto'): [Networks, 
     readiness: () => ({ ready: false as const, reason: 'Bridge', message: 'of the bridge' }),
     reconcile: async () => note('bridge reconcile'),
     close: async () => note('bridge close'),
-    findOrphans: async () => [],
-    viewPorts: async () => new Map(),
-    undo: async () => [],
+    findOrphans: async () => [{ kind: 'link' as const, subject: 'link', problem: 'is gone' }],
   };
   const networks = chooseNetwork({
     choice,
@@ -52,6 +50,11 @@ function networksWith(found: Found, choice: NetworkChoice = 'auto'): [Networks, 
         return { address: '198.18.0.2', additionalAddresses: [] };
       },
       removePod: async (id) => note(`cni remove ${id}`),
+      checkPod: async (id) => {
+        if (id === 'two') throw new Error('no route');
+      },
+      connectedPods: () => ['one', 'two', 'owed', 'stranger'],
+      isDelOwed: (id) => id === 'owed',
       readiness: async () => ({ ready: true }),
       reconcile: () => note('cni reconcile'),
       describePod: (id) => (id === 'one' ? { cniVersion: '1.0.0' } : undefined),
@@ -111,6 +114,19 @@ it('Networks take a pod down, and look after what an earlier daemon left, in bot
     'cni close',
     'bridge close',
   ]);
+});
+
+it('Networks find what is wrong in both: what is owed a DEL, and pods of which plugins miss something', async () => {
+  const [networks, asked] = networksWith(none);
+  const findings = await networks.findOrphans(new Set(['one', 'two', 'owed']));
+  expect(findings.map(({ subject, problem }) => `${subject} ${problem}`)).toEqual([
+    'link is gone',
+    'CNI attachment of pod two no route',
+    'CNI attachment of pod owed is owed a DEL',
+    'CNI attachment of pod stranger is owed a DEL',
+  ]);
+  for (const { fix } of findings) await fix?.();
+  expect(asked).toEqual(['cni remove owed', 'cni remove stranger']);
 });
 
 it('Networks tell which one is in force, and which one a pod is in', async () => {

@@ -1,9 +1,11 @@
+import { Fault } from '#errors/fault.ts';
 import { brokenConfig, type CniNetwork } from './cni/cni-network.ts';
 import type { Found } from './cni/config-directory.ts';
+import { findCniOrphans } from './cni/findings.ts';
 import type { CniPod } from './cni/pod.ts';
+import type { NetworkFinding } from './orphans.ts';
 import type { Readiness } from './pod-bridge.ts';
 import type { PodNetwork } from './pod-network.ts';
-import { Fault } from '#errors/fault.ts';
 
 /**
  * Which network new pods come into: that of a CNI configuration when there is one and else the
@@ -12,10 +14,22 @@ import { Fault } from '#errors/fault.ts';
 export const networkChoices = ['auto', 'bridge', 'cni'] as const;
 export type NetworkChoice = (typeof networkChoices)[number];
 
-type Bridge = Pick<PodNetwork, 'addPod' | 'removePod' | 'readiness' | 'reconcile' | 'close'>;
+type Bridge = Pick<
+  PodNetwork,
+  'addPod' | 'removePod' | 'readiness' | 'reconcile' | 'findOrphans' | 'close'
+>;
 type Cni = Pick<
   CniNetwork,
-  'current' | 'addPod' | 'removePod' | 'readiness' | 'reconcile' | 'describePod' | 'close'
+  | 'current'
+  | 'addPod'
+  | 'removePod'
+  | 'checkPod'
+  | 'connectedPods'
+  | 'isDelOwed'
+  | 'describePod'
+  | 'readiness'
+  | 'reconcile'
+  | 'close'
 >;
 type BridgePod = Parameters<Bridge['addPod']>[0];
 
@@ -29,6 +43,8 @@ export type Networks = {
   /** Of the network in force. */
   readiness(): Promise<Readiness>;
   reconcile(owners: ReadonlySet<string>): Promise<void>;
+  /** What is left of pods that are gone, and what those that there are lack, in both networks. */
+  findOrphans(owners: ReadonlySet<string>): Promise<readonly NetworkFinding[]>;
   /** Which network is in force, for people. */
   describe(): Promise<object>;
   /** Which network a pod is in, and what is known of its place there, for people. */
@@ -75,6 +91,10 @@ export function chooseNetwork({ choice, bridge, cni }: NetworksOptions): Network
     reconcile: async (owners) => {
       cni.reconcile(owners);
       await bridge.reconcile(owners);
+    },
+    findOrphans: async (owners) => {
+      const findings = [bridge.findOrphans(owners), findCniOrphans(cni, owners)];
+      return (await Promise.all(findings)).flat();
     },
     describe: async () => {
       const found = await inForce();

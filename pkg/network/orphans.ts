@@ -8,7 +8,7 @@ import { elementsOf, type PortElement } from './ruleset.ts';
 
 /** Something of the network that nobody owns any more, or that somebody lacks. */
 export type NetworkFinding = {
-  readonly kind: 'link' | 'address' | 'rule' | 'namespace';
+  readonly kind: 'link' | 'address' | 'rule' | 'namespace' | 'attachment';
   /** What it is, as a sentence begins: `link gantry0123456789 on gantry0`. */
   readonly subject: string;
   readonly problem: string;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { NamespaceMode, PodSandboxState, Protocol } from '#api/cri/v1/types.ts';
 import { type Daemon, startDaemon } from './harness/daemon.ts';
-import { gantry, skopeo } from './harness/gantry.ts';
+import { gantry, gantryOutcome, skopeo } from './harness/gantry.ts';
 import { sweep } from './harness/leftovers.ts';
 import { makeNetns, type Netns, outwardAddress } from './harness/netns.ts';
 import {
@@ -355,6 +355,9 @@ describe('a plugin that fails', () => {
     expect((await podStatus(cri, pod.id)).state).toBe(PodSandboxState.SANDBOX_NOTREADY);
     await expect(cri.removePodSandbox({ podSandboxId: pod.id })).rejects.toThrow('not now');
     expect(await results()).toHaveLength(1);
+    const check = await gantryOutcome(daemon.place, 'net', 'check');
+    expect(check.stdout).toContain(`CNI attachment of pod ${pod.id.slice(0, 12)}`);
+    expect(check.stdout).toContain('is owed a DEL');
 
     await script('last', passOn);
     await eventually(

@@ -20,7 +20,7 @@ async function settle(
   options: { readonly isFixing: boolean },
 ): Promise<void> {
   const owners = new Set<string>(engine.sandboxes.all().map(({ id }) => id));
-  const orphans = await network.builtIn.findOrphans(owners);
+  const orphans = await network.findOrphans(owners);
   const findings = await settleFindings([...orphans, ...namespaceFindings(engine)], options);
   sendJson(response, 200, { findings });
 }

@@ -126,8 +126,12 @@ export class CniNetwork {
     const attachment = this.#store.find(id);
     if (attachment === undefined) return undefined;
     const { config, version, args, capabilityArgs, result } = attachment;
-    const isDelOwed = this.#deletions.isOwed(id);
+    const isDelOwed = this.isDelOwed(id);
     return { cniVersion: version, config, args, capabilityArgs, result, isDelOwed };
+  }
+
+  isDelOwed(id: string): boolean {
+    return this.#deletions.isOwed(id);
   }
 
   /** The pods that are connected, or still owed a DEL. */
@@ -144,7 +148,7 @@ export class CniNetwork {
     const ids = this.connectedPods();
     for (const id of ids) if (!owners.has(id)) this.#deletions.begin(id);
     void this.current();
-    void this.#checkAll(ids.filter((id) => !this.#deletions.isOwed(id)));
+    void this.#checkAll(ids.filter((id) => !this.isDelOwed(id)));
   }
 
   /** Ends the plugins that run. What is owed stays on record. */
