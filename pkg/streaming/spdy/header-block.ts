@@ -9,13 +9,16 @@ export type Headers = ReadonlyMap<string, string>;
 /** The size of a block once it is unpacked. */
 const maxBlockBytes = 1024 * 1024;
 
+/** What a server says in headers is next to nothing; the usual settings take 256 KiB a connection. */
+const smallDeflate = { windowBits: 11, memLevel: 1 };
+
 /**
  * The compressed header blocks of one connection: SPDY Protocol draft 3, section 2.6.10. Every block
  * has to pass, in order: each builds on those before it. One at a time in each direction.
  */
 export class HeaderBlocks {
   readonly #inflate: Inflate = createInflate({ dictionary });
-  readonly #deflate: Deflate = createDeflate({ dictionary });
+  readonly #deflate: Deflate = createDeflate({ dictionary, ...smallDeflate });
 
   async decode(block: Buffer): Promise<Headers> {
     return parse(await this.#unpack(block));
