@@ -16,6 +16,8 @@ const checks: Readonly<Record<string, () => Promise<Count>>> = {
   conformance: async () => conformance('crun'),
   'conformance-runc': async () => conformance('runc'),
   vm: async () => script('hack/vm', 'test'),
+  'vm-conformance': async () =>
+    script('hack/vm', 'run', '--', 'hack/conformance', '--focus', 'AppArmor'),
 };
 
 /** A program that succeeds or fails as one. */

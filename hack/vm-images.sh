@@ -3,11 +3,11 @@
 
 cache=${XDG_CACHE_HOME:-/var/cache}/gantry-vm
 
-# What a node has. systemd starts with what is recommended left out; everything is from Debian.
+# What a node has, and what tests need there: critest loads its profiles with sudo.
 system_packages=(
   systemd-sysv dbus udev kmod linux-image-cloud-amd64 apparmor apparmor-utils
   crun runc conmon catatonit nftables iproute2 containernetworking-plugins
-  busybox-static docker-registry skopeo sqlite3 procps btrfs-progs ca-certificates libatomic1
+  busybox-static docker-registry skopeo sqlite3 procps btrfs-progs ca-certificates libatomic1 sudo
 )
 
 # The command that shows a package to be there, and the package.
@@ -28,7 +28,7 @@ build() {
   [ -e "$tools_image" ] || step 'packing node_modules and .tools' 'see the output above' \
     make_tools "$tools_image"
   touch "$system" "$tools_image"
-  find "$cache" -mindepth 1 -maxdepth 1 -mtime +7 ! -name lock -exec rm -rf {} +
+  find "$cache" -mindepth 1 -maxdepth 1 -mtime +7 ! -name lock -exec rm -rf --one-file-system {} +
   exec 8>&-
 }
 
@@ -48,7 +48,7 @@ bring_builders() {
 
 system_inputs() {
   cat "$here/vm-images.sh" $(apt_sources)
-  find "$here/vm-guest" -type f | sort | xargs sha256sum
+  tar -C "$here" --sort=name --mtime=@0 --owner=0 --group=0 -c vm-guest
 }
 
 # The files that say where Debian's packages come from on this machine.
@@ -61,10 +61,12 @@ make_system() {
   local work="$1.part" sources options
   sources=$(apt_sources)
   [ -n "$sources" ] || { echo 'no sources of Debian packages in /etc/apt'; return 1; }
-  rm -rf "$work" && mkdir "$work"
+  rm -rf --one-file-system "$work" && mkdir "$work"
   # Proxies and the like, as this machine has them.
   mapfile -t options < <(apt-config dump | sed -n 's/^\(Acquire::\(https\?::\|Check-\|Retries\).*\);$/--aptopt=\1/p')
-  nice mmdebstrap --variant=minbase --include="$(IFS=,; echo "${system_packages[*]}")" \
+  # mmdebstrap mounts folders of this machine for the programs that it runs there. In a namespace of its own
+  # they go with it, however it ends, and no removal of what was left half done can reach through them.
+  nice unshare --mount mmdebstrap --variant=minbase --include="$(IFS=,; echo "${system_packages[*]}")" \
     "${options[@]}" --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
     --customize-hook="tar -C '$here/vm-guest' -c . | tar -C \"\$1\" -x --no-same-owner" \
     --customize-hook='chroot "$1" systemctl mask docker-registry.service e2scrub_reap.service getty@tty1.service' \
@@ -83,7 +85,7 @@ tools_inputs() {
 
 make_tools() {
   local work="$1.part"
-  rm -rf "$work" && mkdir -p "$work"/{node_modules,.tools} &&
+  rm -rf --one-file-system "$work" && mkdir -p "$work"/{node_modules,.tools} &&
     unshare --mount bash -ec 'mount --bind "$1/node_modules" "$2/node_modules"
       mount --bind "$1/.tools" "$2/.tools"; shift 2; "$@"' - "$top" "$work" \
       mke2fs -q -F -t ext4 -O ^has_journal -m 0 -d "$work" "$work.img" 2G &&
