@@ -1,3 +1,6 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import type { HostPort } from './host-port.ts';
 import {
@@ -12,6 +15,8 @@ import { askWhoami, serveWhoami } from './testdata/whoami-process.ts';
 
 const world = useSmallWorld({ bridge: 'pods0', subnets: ['198.18.0.0/24', 'fd00:18::/64'] });
 const netns = (id: string): string => world.netns(id);
+
+const client = fileURLToPath(new URL('testdata/stay-connected.ts', import.meta.url));
 
 const web: HostPort = { protocol: 'tcp', hostIp: '', hostPort: 8080, containerPort: 80 };
 const dns: HostPort = { protocol: 'udp', hostIp: '', hostPort: 5300, containerPort: 53 };
@@ -37,6 +42,23 @@ it('a UDP flow to a pod that has gone is led to the next one', async () => {
   await world.addPod('two', dns);
   await using _server = await serveWhoami(netns('two'), 'udp', 53);
   expect(await askWhoami(netns('outside'), 'udp', flow)).toBe(outside);
+});
+
+it('a client that is connected to a pod finds out at once that it has gone', async () => {
+  await world.addPod('one', web);
+  const listen = ['busybox', 'nc', '-l', '-p', '80'];
+  const server = spawn('nsenter', [`--net=${netns('one')}`, ...listen], { stdio: 'pipe' });
+  const args = [process.execPath, client, hostOutside, '8080'];
+  const inOutside = [`--net=${netns('outside')}`, ...args];
+  await expect.poll(() => run('nsenter', `--net=${netns('one')}`, 'ss', '-Hltn')).toContain(':80');
+  const staying = spawn('nsenter', inOutside, { stdio: ['ignore', 'pipe', 'inherit'] });
+  let said = '';
+  staying.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
+  await expect.poll(() => said, { timeout: 5000 }).toBe('connected\n');
+  await world.network.removePod('one');
+  await once(staying, 'close');
+  server.kill('SIGKILL');
+  expect(said).toBe('connected\nbroken off\n');
 });
 
 it('flows to other ports and pods are left alone', async () => {
