@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import grpc from '@grpc/grpc-js';
+import { NamespaceMode } from '#api/cri/v1/types.ts';
 import { type Daemon, startDaemon } from '#harness/daemon.ts';
 import { buildImage, busyboxLayer } from '#harness/image.ts';
 import { untilInterrupted } from '#harness/interruption.ts';
@@ -109,6 +110,17 @@ async function runMany(daemon: Daemon, image: string): Promise<void> {
     interrupted.throwIfAborted();
     const number = String(made).padStart(12, '0');
     const pod = await runPod(daemon, {
+      // As kubelet has it: a cgroup for each pod.
+      linux: {
+        cgroupParent: `${daemon.place.cgroupParent}/pod7f1d7dd0-0a9c-4f5e-8c4f-${number}`,
+        securityContext: { namespaceOptions: { pid: NamespaceMode.CONTAINER } },
+      },
+      metadata: {
+        name: `web-5d4f8c7b9d-${number}`,
+        namespace: 'production',
+        uid: `7f1d7dd0-0a9c-4f5e-8c4f-${number}`,
+        attempt: 0,
+      },
       labels: {
         app: 'web',
         'app.kubernetes.io/name': 'web',

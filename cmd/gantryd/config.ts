@@ -9,6 +9,7 @@ import { networkChoices } from '#network/networks.ts';
 import { parsePool } from '#network/pool.ts';
 import { podCgroup } from '#runtime/cgroup-path.ts';
 import { cniSchema } from './config-cni.ts';
+import { metricsSchema } from './config-metrics.ts';
 import { type RuntimeConfig, runtimeSchema, usesSystemd } from './config-runtime.ts';
 import { streamingSchema } from './config-streaming.ts';
 import { tracingSchema } from './config-tracing.ts';
@@ -73,6 +74,7 @@ const configSchema = v.strictObject({
     }),
     {},
   ),
+  metrics: v.optional(metricsSchema, {}),
   streaming: v.optional(streamingSchema, {}),
   tracing: v.optional(tracingSchema, {}),
   runtime: v.optional(runtimeSchema, {}),

@@ -20,6 +20,7 @@ import type { Config } from './config.ts';
 import { openConfinement } from './confinement.ts';
 import { handlerSnapshotters, openHandlers } from './handlers.ts';
 import { keepMemorySmall } from './memory-keeper.ts';
+import { startMetrics } from './metrics.ts';
 import { allowRlimits, blockioClasses } from './resources.ts';
 import { openNetworks } from './networks.ts';
 import { findProgram, requireProgram } from './programs.ts';
@@ -53,7 +54,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const parts = await openParts(options, opened);
   const about = { log, tracer, version, config };
   const targets = streamTargets(parts.engine);
-  const admin = await serveAdmin({ ...about, targets, ...parts }, config.admin_listen);
+  const { listen } = config.metrics;
+  const metrics = await startMetrics({ ...about, ...parts, listen }, opened);
+  const admin = await serveAdmin({ ...about, metrics, targets, ...parts }, config.admin_listen);
   opened.defer(() => admin.close(stopGraceMs));
   const streaming = await openStreaming(parts.engine, { config, log });
   opened.defer(() => streaming.close());

@@ -12,6 +12,10 @@ export type AdminDeps = {
   readonly tracer: Tracer;
   readonly images: Images;
   readonly engine: Engine;
+  /** What Prometheus is told. */
+  readonly metrics: {
+    page(): Promise<{ readonly contentType: string; readonly text: string }>;
+  };
   readonly network: Pick<Networks, 'findOrphans'> & { readonly builtIn: PodNetwork };
   /** What sessions lead to. */
   readonly targets: Targets;

@@ -12,6 +12,7 @@ import { listPods } from './routes/list-pods.ts';
 import { listPulls } from './routes/list-pulls.ts';
 import { pullImage } from './routes/pull-image.ts';
 import { removeImage } from './routes/remove-image.ts';
+import { showMetrics } from './routes/show-metrics.ts';
 import { tagImage } from './routes/tag-image.ts';
 import { takeNetDown } from './routes/take-net-down.ts';
 
@@ -20,6 +21,7 @@ export const routes: Readonly<Record<string, Route>> = {
   'GET /v1/pods': listPods,
   'GET /v1/operations': listOperations,
   'GET /v1/events': listEvents,
+  'GET /metrics': showMetrics,
   'POST /v1/debug/rootfs': lendRootfs,
   'GET /v1/net': listNet,
   'GET /v1/net/check': checkNet,

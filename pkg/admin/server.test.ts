@@ -26,7 +26,7 @@ const engine = {} as Engine;
 const config = { root: '/root', state: '/state' };
 const network = { builtIn: {} as PodNetwork, findOrphans: async () => [] };
 const targets = {} as Targets;
-const deps = { tracer: new Tracer(), engine, network, targets, version: '1', config };
+const deps = { engine, network, targets, version: '1', config };
 
 let opened: TestImages;
 let server: AdminServer;
@@ -40,7 +40,10 @@ beforeEach(async () => {
   socketPath = join(folder, 'admin.sock');
   logged = [];
   const log = createLog('debug', (line) => logged.push(line));
-  server = await serveAdmin({ log, ...deps, images: opened.images }, socketPath);
+  server = await serveAdmin(
+    { log, ...deps, tracer: new Tracer(), images: opened.images },
+    socketPath,
+  );
 });
 afterEach(async () => {
   await server.close(5000);
@@ -49,7 +52,10 @@ afterEach(async () => {
 });
 
 function serveAgain(): Promise<AdminServer> {
-  return serveAdmin({ log: createLog('error'), ...deps, images: opened.images }, socketPath);
+  return serveAdmin(
+    { log: createLog('error'), ...deps, tracer: new Tracer(), images: opened.images },
+    socketPath,
+  );
 }
 
 /** Sends a request, with a body if there is one, and returns the answer, unread. */
@@ -115,6 +121,12 @@ it('pulls an image, and tells how far it is', async () => {
   expect(last.progress.layers).toMatchObject([{ stage: 'done', bytes: total }]);
   expect(await next()).toMatchObject({ image: { id: image.config.digest, repoTags: [reference] } });
   expect(await next()).toBeNull();
+  const { latest } = await askJson('GET', '/v1/operations');
+  expect(latest).toMatchObject([
+    { name: 'POST /v1/images/pull', attributes: { image: reference } },
+  ]);
+  const stages = latest[0].stages.map((stage: { name: string }) => stage.name);
+  expect(stages).toEqual(['resolve', 'layer']);
 });
 
 it('follows all pulls until the caller goes', async () => {
@@ -145,9 +157,13 @@ it('gives a pull up when its caller goes', async () => {
 it('tells of a failed pull as gRPC does', async () => {
   await using empty = await startFake((_request, response) => void response.writeHead(404).end());
   const reference = `${empty.host}/none:v1`;
-  const { status, error } = await askJson('POST', '/v1/images/pull', { image: reference });
-  expect({ status, code: error.code }).toEqual({ status: 404, code: 'not-found' });
-  expect(error.message).toContain(`pull image "${reference}": `);
+  const lines = await linesOf(await ask('POST', '/v1/images/pull', { image: reference }));
+  // After lines of progress, where it takes its time.
+  const { error } = lines.at(-1);
+  expect(error).toMatchObject({
+    code: 'not-found',
+    message: expect.stringContaining(`pull image "${reference}": `),
+  });
 });
 
 it('imports, lists, tags, exports and removes an image', async () => {

@@ -39,6 +39,7 @@ export class Downloads {
   readonly #unwanted: () => void;
   readonly #running = new Joined<string, void>();
   readonly #growing = new Map<string, Growing>();
+  #endedBytes = 0;
 
   /** `unwanted` is called when a blob has arrived after all who asked for it had gone. */
   constructor(content: ContentStore, fetchers: WorkerPool<FetchCalls>, unwanted: () => void) {
@@ -74,6 +75,12 @@ export class Downloads {
   /** How much there is of a blob that is on its way; undefined of any other. */
   receivedBytes(digest: string): number | undefined {
     return this.#growing.get(digest)?.progress.bytes;
+  }
+
+  /** What was downloaded since the start, also what came to nothing. Only grows. */
+  get downloadedBytes(): number {
+    const growing = [...this.#growing.values()].map(({ progress }) => progress.bytes);
+    return growing.reduce((sum, bytes) => sum + bytes, this.#endedBytes);
   }
 
   /** Ends all downloads; resolves when nothing is written any more. */
@@ -115,6 +122,7 @@ export class Downloads {
     } finally {
       // Readers learn of it also when the fetching thread has died.
       progress.stop();
+      this.#endedBytes += progress.bytes;
       if (this.#growing.get(blob.digest) === growing) this.#growing.delete(blob.digest);
       await rm(path, { force: true });
     }

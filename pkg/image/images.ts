@@ -12,6 +12,7 @@ import { closeParts, type ImageParts, type ImagesOptions, openParts } from './pa
 import { pinnedBy } from './pinned.ts';
 import { pullImage } from './pull.ts';
 import type { PullProgress } from './pull-progress.ts';
+import type { PullCount } from './pull-progress-board.ts';
 import { formatReference, parseReference, parseTag } from './reference.ts';
 import type { Credentials } from './registry/credentials.ts';
 import type { SnapshotKind } from './snapshots/backend.ts';
@@ -41,6 +42,8 @@ export type Images = {
   ): Promise<Image>;
   /** The pulls and imports that run, and those that ended within the last minute. */
   pulls(): readonly PullProgress[];
+  /** Of all pulls and imports since the start. */
+  pullTotals(): { readonly downloadedBytes: number; readonly ended: readonly PullCount[] };
   /** Sorted by name. Made anew only when something changes. */
   list(): readonly Image[];
   /** By tag, by digest, by name without tag, by id or the unambiguous beginning of one. */
@@ -110,6 +113,7 @@ export async function openImages(options: ImagesOptions): Promise<Images> {
       }
     },
     pulls: () => parts.progress.list(),
+    pullTotals: () => pullTotals(parts),
     list: () => table.list(),
     find: (reference) => table.find(reference),
     get: (reference) => table.get(reference),
@@ -150,6 +154,10 @@ export async function openImages(options: ImagesOptions): Promise<Images> {
       await Promise.all([pulls.close(), imports.close(), closeParts(parts)]);
     },
   };
+}
+
+function pullTotals({ downloads, progress }: ImageParts) {
+  return { downloadedBytes: downloads.downloadedBytes, ended: progress.counts() };
 }
 
 function registryOptions(options: ImageParts['options']) {

@@ -1,4 +1,4 @@
-import { describe, faultCode } from '#errors/fault.ts';
+import { describe, type FaultCode, faultCode } from '#errors/fault.ts';
 import type { Image } from './image.ts';
 import {
   type Planned,
@@ -7,6 +7,12 @@ import {
   rfc3339,
   WatchedPull,
 } from './pull-progress.ts';
+
+export type PullCount = {
+  readonly kind: PullProgress['kind'];
+  readonly code: FaultCode | 'ok';
+  readonly count: number;
+};
 
 const sampleMs = 500;
 const keptMs = 60_000;
@@ -20,6 +26,7 @@ export class PullProgressBoard {
   readonly #running = new Set<WatchedPull>();
   #finished: readonly { readonly pull: PullProgress; readonly forgetAt: number }[] = [];
   #sampler: NodeJS.Timeout | undefined;
+  readonly #counts = new Map<string, PullCount>();
 
   constructor(deps: ProgressDeps) {
     this.#deps = deps;
@@ -35,10 +42,12 @@ export class PullProgressBoard {
     this.#sampler ??= setInterval(() => this.#sample(), sampleMs).unref();
     try {
       const image = await work((layers) => pull.plan(layers));
+      this.#count(subject.kind, 'ok');
       this.#finish(pull, { kind: 'done', finishedAt: rfc3339(), imageId: image.id });
       return image;
     } catch (error) {
       const [code, message] = [faultCode(error), describe(error)];
+      this.#count(subject.kind, code);
       this.#finish(pull, { kind: 'failed', finishedAt: rfc3339(), code, message });
       throw error;
     }
@@ -49,6 +58,17 @@ export class PullProgressBoard {
     this.#forgetOld();
     const running = Array.from(this.#running, (pull) => pull.view({ kind: 'running' }));
     return [...this.#finished.map(({ pull }) => pull), ...running];
+  }
+
+  /** How many have ended since the start, by how they did. */
+  counts(): readonly PullCount[] {
+    return [...this.#counts.values()];
+  }
+
+  #count(kind: PullProgress['kind'], code: PullCount['code']): void {
+    const key = `${kind} ${code}`;
+    const count = (this.#counts.get(key)?.count ?? 0) + 1;
+    this.#counts.set(key, { kind, code, count });
   }
 
   #finish(pull: WatchedPull, outcome: PullProgress['outcome']): void {

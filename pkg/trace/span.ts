@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { describe } from '#errors/fault.ts';
+import { describe, type FaultCode, faultCode } from '#errors/fault.ts';
 
 /** The stages that operations consist of. Few and fixed: each is a label of a metric, too. */
 export const stageNames = [
@@ -40,6 +40,7 @@ export type Span = {
   readonly durationMs?: number;
   /** Why it failed; absent when it did not. */
   readonly error?: string;
+  readonly code?: FaultCode;
   /** What it consists of, as it began. A stage may have stages. */
   readonly stages: readonly Span[];
   readonly programs: readonly Program[];
@@ -122,6 +123,7 @@ function run(scope: Scope, work: () => unknown, ended: () => void): unknown {
   };
   const fail = (error: unknown): never => {
     span.error = describe(error);
+    span.code = faultCode(error);
     end();
     throw error;
   };

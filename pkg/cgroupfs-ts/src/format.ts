@@ -33,14 +33,13 @@ export function limitIn(text: string | undefined): number | undefined {
  * A flat keyed file: `key value` in each line (cgroup-v2.rst, "Interface Files"). Only what is asked
  * for is taken out of it: such files have some 50 lines, and are read often.
  */
-export function toFlat(text: string | undefined): { get(key: string): number | undefined } {
-  const lines = `\n${text ?? ''}`;
+export function toFlat(text = ''): { get(key: string): number | undefined } {
   return {
     get: (key) => {
-      const start = lines.indexOf(`\n${key} `);
-      if (start === -1) return undefined;
-      const end = lines.indexOf('\n', start + 1);
-      return Number(lines.slice(start + key.length + 2, end === -1 ? undefined : end));
+      const start = text.startsWith(`${key} `) ? 0 : text.indexOf(`\n${key} `) + 1;
+      if (start === 0 && !text.startsWith(`${key} `)) return undefined;
+      const end = text.indexOf('\n', start);
+      return Number(text.slice(start + key.length + 1, end === -1 ? undefined : end));
     },
   };
 }

@@ -1,5 +1,5 @@
 import type { FindStatFiles, StatFiles } from './controller.ts';
-import { toNested, unlessEmpty } from './format.ts';
+import { unlessEmpty } from './format.ts';
 
 /** For how much of the time processes waited (Documentation/accounting/psi.rst). */
 export type Stall = {
@@ -28,18 +28,18 @@ export function pressureStats(find: FindStatFiles): PressureStats | undefined {
   });
 }
 
-function pressureOf(files: StatFiles | undefined, resource: keyof PressureStats) {
-  const lines = toNested(files?.read(`${resource}.pressure`));
-  const stalls = new Map(lines.map(({ key, values }) => [key, stallOf(values)]));
-  return unlessEmpty({ some: stalls.get('some'), full: stalls.get('full') });
-}
+/** Two lines as in `some avg10=0.00 avg60=0.00 avg300=0.00 total=0`. */
+const line = /^(some|full) avg10=(\S+) avg60=(\S+) avg300=(\S+) total=(\d+)$/gm;
 
-function stallOf(values: ReadonlyMap<string, string>): Stall {
-  const number = (name: string) => Number(values.get(name) ?? 0);
-  return {
-    avg10Percent: number('avg10'),
-    avg60Percent: number('avg60'),
-    avg300Percent: number('avg300'),
-    totalUs: number('total'),
-  };
+function pressureOf(files: StatFiles | undefined, resource: keyof PressureStats) {
+  let some: Stall | undefined;
+  let full: Stall | undefined;
+  for (const [, key, ...numbers] of (files?.read(`${resource}.pressure`) ?? '').matchAll(line)) {
+    const [avg10Percent = 0, avg60Percent = 0, avg300Percent = 0, totalUs = 0] =
+      numbers.map(Number);
+    const stall = { avg10Percent, avg60Percent, avg300Percent, totalUs };
+    if (key === 'some') some = stall;
+    else full = stall;
+  }
+  return unlessEmpty({ some, full });
 }

@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import type { CgroupStats, CpuStats, MemoryStats, StatsGroup } from 'cgroupfs-ts';
+import type { StatsGroup } from 'cgroupfs-ts';
 import { now } from '#runtime/clock.ts';
 import type { Container } from '#runtime/container/container.ts';
 import type { Engine } from '#runtime/engine.ts';
@@ -43,44 +43,34 @@ export function ownCgroup({ config, cgroup }: Sandbox): string | undefined {
 }
 
 function sumOf(readings: readonly Reading[]): Reading | undefined {
-  if (readings.length === 0) return undefined;
-  const cgroups = readings.map(({ cgroup }) => cgroup);
-  const cgroup: CgroupStats = {
-    cpu: sumFields<CpuStats>(cgroups.map(({ cpu }) => cpu)),
-    // The containers' limits are not the pod's.
-    memory: withoutLimits(sumFields<MemoryStats>(cgroups.map(({ memory }) => memory))),
-    pids: undefined,
-    io: undefined,
-    hugetlb: undefined,
-    pressure: undefined,
+  const [first] = readings;
+  if (first === undefined) return undefined;
+  const total = (numberIn: (reading: Reading) => number | undefined): number | undefined =>
+    readings
+      .map(numberIn)
+      .reduce((sum, number) =>
+        sum === undefined || number === undefined ? undefined : sum + number,
+      );
+  const { cpu, memory } = first.cgroup;
+  return {
+    at: now(),
+    nanoCores: total(({ nanoCores }) => nanoCores),
+    cgroup: {
+      cpu: cpu && { ...cpu, usageUs: total(({ cgroup }) => cgroup.cpu?.usageUs) },
+      memory: memory && {
+        ...memory,
+        usageBytes: total(({ cgroup }) => cgroup.memory?.usageBytes),
+        workingSetBytes: total(({ cgroup }) => cgroup.memory?.workingSetBytes),
+        anonBytes: total(({ cgroup }) => cgroup.memory?.anonBytes),
+        pageFaults: total(({ cgroup }) => cgroup.memory?.pageFaults),
+        majorPageFaults: total(({ cgroup }) => cgroup.memory?.majorPageFaults),
+        // Its containers' limits are not the pod's.
+        limitBytes: undefined,
+      },
+      pids: undefined,
+      io: undefined,
+      hugetlb: undefined,
+      pressure: undefined,
+    },
   };
-  return { at: now(), cgroup, nanoCores: sum(readings.map(({ nanoCores }) => nanoCores)) };
-}
-
-function withoutLimits(memory: MemoryStats | undefined): MemoryStats | undefined {
-  return memory && { ...memory, limitBytes: undefined, swapLimitBytes: undefined };
-}
-
-type Numbers<Fields> = { readonly [Field in keyof Fields]: number | undefined };
-
-/** Field by field; what one does not have, the sum has not. */
-function sumFields<Fields extends Numbers<Fields>>(
-  all: readonly (Fields | undefined)[],
-): Fields | undefined {
-  const known = all.filter((fields) => fields !== undefined);
-  const [first] = known;
-  if (first === undefined || known.length < all.length) return undefined;
-  const columns = known.map(
-    (fields) => new Map<string, number | undefined>(Object.entries(fields)),
-  );
-  const sums = Object.keys(first).map(
-    (key) => [key, sum(columns.map((of) => of.get(key)))] as const,
-  );
-  return { ...first, ...Object.fromEntries(sums) };
-}
-
-function sum(numbers: readonly (number | undefined)[]): number | undefined {
-  return numbers.reduce((total, number) =>
-    total === undefined || number === undefined ? undefined : total + number,
-  );
 }

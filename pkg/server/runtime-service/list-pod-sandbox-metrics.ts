@@ -102,10 +102,22 @@ async function measure(
     cgroup: reading.cgroup,
     processes: pids.length,
     openFiles: await countOpenFiles(pids, turns),
-    maxOpenFiles: maxOpenFiles(container.state.process.pid),
+    maxOpenFiles: limitOf(container),
     rootfs: deps.images.rootfsUsage(id),
     filesystem,
   };
+}
+
+/** As it was when first asked for: hardly anything changes the limits of a process that runs. */
+const limits = new WeakMap<Container, number>();
+
+function limitOf(container: Container): number | undefined {
+  const { state } = container;
+  const known = limits.get(container);
+  if (known !== undefined || state.kind !== 'running') return known;
+  const limit = maxOpenFiles(state.process.pid);
+  if (limit !== undefined) limits.set(container, limit);
+  return limit;
 }
 
 /** In the order of `baseLabels`. The name is what cAdvisor gives to what is of a pod as a whole. */
