@@ -28,7 +28,9 @@ export async function answer(
   await withRequest({ requestId, rpc }, async () => {
     try {
       const exchange = { request, response, query: new URLSearchParams(query), signal };
-      await routeOf(rpc)(deps, exchange);
+      const route = routeOf(rpc);
+      const work = async (): Promise<void> => route(deps, exchange);
+      await (isOperation(rpc) ? deps.tracer.operation({ id: requestId, name: rpc }, work) : work());
       deps.log[request.method === 'GET' ? 'debug' : 'info'](fields(), 'done');
     } catch (error) {
       const { code, message } = toHttpError(error).error;
@@ -37,6 +39,11 @@ export async function answer(
       refuse(response, error);
     }
   });
+}
+
+/** What only asks is at once done; what is lent is its caller's for as long as that likes. */
+function isOperation(rpc: string): boolean {
+  return !rpc.startsWith('GET ') && rpc !== 'POST /v1/debug/rootfs';
 }
 
 function routeOf(rpc: string) {

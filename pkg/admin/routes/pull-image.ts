@@ -5,6 +5,7 @@ import { imageJson } from '#admin/image-json.ts';
 import { jsonLines } from '#admin/json-lines.ts';
 import { ticking } from '#admin/ticks.ts';
 import { formatReference, parseReference } from '#image/reference.ts';
+import { annotate } from '#trace/span.ts';
 
 const bodySchema = v.strictObject({
   image: v.string(),
@@ -18,6 +19,7 @@ export async function pullImage(
 ): Promise<void> {
   const { image, credentials } = await readJson(request, bodySchema);
   const reference = formatReference(parseReference(image));
+  annotate({ image: reference });
   const lines = jsonLines(response);
   const tell = (): void => {
     const progress = images.pulls().findLast((pull) => pull.reference === reference);
