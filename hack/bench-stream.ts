@@ -14,12 +14,13 @@ import type { Cri } from '#harness/client.ts';
 import { startDaemon } from '#harness/daemon.ts';
 import { buildImage, busyboxLayer } from '#harness/image.ts';
 import { untilInterrupted } from '#harness/interruption.ts';
-import { containerConfig, forever, podConfig, runContainer } from '#harness/pods.ts';
+import { containerConfig, forever, type Pod, podConfig, runContainer } from '#harness/pods.ts';
 import { push, startRegistry } from '#harness/registry.ts';
 import { eventually } from '#harness/wait.ts';
 import { type Containerd, startContainerd } from './bench-containerd.ts';
 import { median } from './bench-median.ts';
 import { bringPeers, describePeers } from './bench-peers.ts';
+import { type AttachTransfer, fromAttached, intoAttached } from './bench-stream-attach.ts';
 import { countBytes, openSpdy, openWebSocket } from './bench-stream-clients.ts';
 import { memoryKib } from './bench-usage.ts';
 
@@ -56,6 +57,8 @@ type Subject = {
   readonly cri: Cri;
   readonly socket: string;
   readonly podSandboxId: string;
+  readonly pod: Pod;
+  readonly image: string;
   readonly containerId: string;
 };
 
@@ -76,7 +79,7 @@ async function subjectOf(
   const { podSandboxId } = await cri.runPodSandbox({ config });
   const pod = { id: podSandboxId, config };
   const containerId = await runContainer(cri, pod, containerConfig(image, forever));
-  return { name, cri, socket, podSandboxId, containerId };
+  return { name, cri, socket, podSandboxId, pod, image, containerId };
 }
 
 function crictlArgs({ socket }: Subject, ...args: readonly string[]): string[] {
@@ -136,6 +139,14 @@ const intoExec: Act = (subject) => {
   const command = `head -c ${transferBytes} /dev/zero | "$0" "$@" status=none`;
   return timed(() => execa('sh', ['-c', command, crictl, ...words]));
 };
+
+function attachTransfer(subject: Subject): AttachTransfer {
+  const attach = (id: string) => [crictl, ...crictlArgs(subject, 'attach', '-i', id)];
+  return { ...subject, attach, mib };
+}
+
+const fromAttach: Act = (subject) => fromAttached(attachTransfer(subject));
+const intoAttach: Act = (subject) => intoAttached(attachTransfer(subject));
 
 /** From a server on the node's network to a client there. */
 async function throughPort(subject: Subject): Promise<number> {
@@ -270,6 +281,8 @@ async function measure(): Promise<void> {
   row('from exec, SPDY (crictl)', await alternate(subjects, transfers, bySpdy), rate);
   row('from exec, WebSocket', await alternate(subjects, transfers, byWebSocket), rate);
   row('into exec, SPDY (crictl)', await alternate(subjects, transfers, intoExec), rate);
+  row('from attach, SPDY (crictl)', await alternate(subjects, transfers, fromAttach), rate);
+  row('into attach, SPDY (crictl)', await alternate(subjects, transfers, intoAttach), rate);
   row(
     'through port-forward, SPDY (crictl)',
     await alternate(subjects, transfers, throughPort),
