@@ -132,8 +132,6 @@ export type Engine = {
   readonly seccompFilters: SeccompFilters;
   readonly oomLedger: OomLedger;
   readonly attachPump: AttachPump;
-  /** Containers that have got their stop signal. */
-  readonly stopSignalled: Set<ContainerId>;
 };
 
 /** The configured runtime handler of this name; the empty name means the default one. */

@@ -72,7 +72,6 @@ export async function openRuntime(options: RuntimeOptions): Promise<Engine> {
     seccompFilters: new SeccompFilters(),
     oomLedger: new OomLedger(),
     attachPump: new AttachPump(),
-    stopSignalled: new Set(),
     nextExecName: () => `exec-${process.pid}-${(execs += 1)}`,
   };
   for (const { path, mode } of engine.layout.folders) mkdirSync(path, { recursive: true, mode });

@@ -62,6 +62,26 @@ describe('stopping', () => {
     expect(await containerStatus(cri, containerId)).toMatchObject({ exitCode: 137 });
   });
 
+  test('a container signals it once, whoever asks again, and after a restart', async ({
+    daemon,
+    busybox,
+  }) => {
+    const pod = await runPod(daemon);
+    const script = "trap 'echo told' TERM; echo ready; while :; do sleep 1000 & wait; done";
+    const config = containerConfig(busybox, { command: sh(script) });
+    const containerId = await runContainer(daemon.cri, pod, config);
+    const { logPath } = await logged(daemon.cri, containerId, 'ready');
+    const stop = (timeout: number) => daemon.cri.stopContainer({ containerId, timeout });
+    const dropped = expect(stop(300)).rejects.toMatchObject({ code: status.UNAVAILABLE });
+    await logged(daemon.cri, containerId, 'told');
+    await daemon.kill();
+    await dropped;
+    await daemon.start();
+    await stop(1);
+    const told = (await readLog(logPath)).filter(({ text }) => text === 'told');
+    expect(told).toHaveLength(1);
+  });
+
   test('a container sends the signal that it asks for', async ({ daemon, busybox }) => {
     const { cri } = daemon;
     const pod = await runPod(daemon);

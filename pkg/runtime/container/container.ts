@@ -162,6 +162,8 @@ export type Container = {
   /** Absolute, or empty for no log. */
   readonly logPath: string;
   readonly stopSignal: string;
+  /** Whether it has got that signal. */
+  readonly stopSignalled?: true;
   /** What is in force: as asked for at first, then as updated. */
   readonly resources: ContainerResources;
   /** Whether something is to be run once it has started, which is the OCI runtime's to do. */

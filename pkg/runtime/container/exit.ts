@@ -110,7 +110,8 @@ export class ExitWatch {
 
   async #record(engine: Engine, container: Container, exit: Exit): Promise<void> {
     const state = await explainExit(engine, container, exit);
-    engine.containers.put({ ...container, state });
+    // Its limits may have changed meanwhile.
+    engine.containers.put({ ...engine.containers.get(container.id), state });
     this.#goneSince.delete(container.id);
     this.#clearing.set(container.id, clearAfterExit(engine, container));
     this.#waiting.get(container.id)?.resolve();

@@ -39,7 +39,6 @@ export async function releaseContainer(engine: Engine, container: Container): Pr
   await rm(paths.exit, { force: true });
   engine.exits.forget(id);
   engine.seccompFilters.forget(id);
-  engine.stopSignalled.delete(id);
   engine.containers.delete(container);
   engine.oomLedger.forget(engine, container);
 }

@@ -65,8 +65,9 @@ async function whenNotStarting(engine: Engine, idOrPrefix: string): Promise<Cont
 }
 
 /** A process that handles its stop signal must not be asked twice: some take the second for haste. */
-function signalOnce(engine: Engine, { id, stopSignal }: Container, process: ProcessId): void {
-  if (engine.stopSignalled.has(id)) return;
-  engine.stopSignalled.add(id);
+function signalOnce(engine: Engine, { id }: Container, process: ProcessId): void {
+  const { stopSignal, stopSignalled } = engine.containers.get(id);
+  if (stopSignalled === true) return;
   signalProcess(process, signalNumber(stopSignal) ?? SIGTERM);
+  engine.containers.put({ ...engine.containers.get(id), stopSignalled: true });
 }
