@@ -39,6 +39,8 @@ export async function acceptWebSocket(
   // Most sessions are SPDY's: what they do not need is not in memory.
   const { WebSocketServer } = await import('ws');
   acceptor ??= new WebSocketServer(options);
+  // It may have gone meanwhile, and nothing would tell of that again.
+  if (socket.destroyed) return undefined;
   // ws knows names without a slash only, as RFC 6455 has it; Kubernetes has one with.
   delete request.headers['sec-websocket-protocol'];
   const answer = (headers: string[]): void => {

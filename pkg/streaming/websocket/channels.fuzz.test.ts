@@ -44,12 +44,13 @@ const handshake = `GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: 
 it(
   'a connection ends with its client, well or with a Fault, whatever that sends, and all channels with it',
   async () => {
-    let opened = Promise.withResolvers<Channels>();
+    let opened = Promise.withResolvers<Channels | undefined>();
     let coding: Coding = 'binary';
-    const server = createServer().on('upgrade', (request, socket) => {
+    const server = createServer().on('upgrade', (request, socket, head) => {
+      if (head.length > 0) socket.unshift(head);
       socket.on('error', () => {});
-      void acceptWebSocket({ request, socket }, ['']).then(
-        (accepted) => accepted && opened.resolve(openChannels(accepted, { count: 5, coding })),
+      void acceptWebSocket({ request, socket }, ['']).then((accepted) =>
+        opened.resolve(accepted && openChannels(accepted, { count: 5, coding })),
       );
     });
     await once(server.listen(0, '127.0.0.1'), 'listening');
@@ -66,7 +67,10 @@ it(
               .on('error', () => {})
               .resume();
             socket.end(Buffer.concat([Buffer.from(handshake), ...frames]));
-            const { link, duplexes } = await opened.promise;
+            const channels = await opened.promise;
+            // It has gone before it could be answered.
+            if (channels === undefined) return;
+            const { link, duplexes } = channels;
             for (const duplex of duplexes) duplex.pipe(duplex);
             const error: unknown = await link.ended.then(
               () => undefined,
