@@ -2,6 +2,7 @@ import { status } from '@grpc/grpc-js';
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { NamespaceMode, PodSandboxState, Protocol } from '#api/cri/v1/types.ts';
 import { type Daemon, startDaemon } from './harness/daemon.ts';
@@ -466,6 +467,29 @@ test.each(['stop', 'kill'] as const)(
     expect(items.filter(({ state }) => state === PodSandboxState.SANDBOX_READY)).toEqual([]);
   },
 );
+
+test('a daemon killed at whatever moment leaves nothing behind', async () => {
+  const { cri } = daemon;
+  await configure({ plugins: [bridge, { type: 'portmap', capabilities: { portMappings: true } }] });
+  for (const delayMs of [5, 20, 45, 80, 130, 200, 300]) {
+    const old = await runPod(daemon);
+    const requests = [
+      cri.removePodSandbox({ podSandboxId: old.id }),
+      ...Array.from({ length: 3 }, () => runPod(daemon)),
+    ];
+    const ended = Promise.allSettled(requests);
+    await delay(delayMs);
+    await daemon.kill();
+    await ended;
+    await daemon.start();
+    await daemon.removeAllPods();
+    await eventually('all is given back', async () => (await leased()).length === 0);
+    expect(await results()).toEqual([]);
+  }
+  await eventually('the cables are gone', async () => {
+    return !(await node.run('ip', '-o', 'link')).includes('master cni0');
+  });
+});
 
 test('after a reboot what pods held is given back, though they have no namespace any more', async () => {
   const { cri, place } = daemon;
