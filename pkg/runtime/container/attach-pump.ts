@@ -92,6 +92,7 @@ class PumpThread {
     this.#port.on('message', (report: PumpReport) => this.#heed(report));
     this.#worker.unref();
     this.#port.unref();
+    process.once('exit', this.#sayEnd);
   }
 
   async attach({ stdin, stdout, stderr, ...wish }: AttachWish): Promise<Attached> {
@@ -121,11 +122,16 @@ class PumpThread {
   }
 
   async end(): Promise<void> {
-    if (this.isServing) this.#order({ kind: 'end' });
-    this.isServing = false;
+    this.#sayEnd();
     this.#worker.ref();
     await this.#ended.promise;
   }
+
+  /** Also at an exit that nobody has planned: Node waits for the thread, which waits in poll(2). */
+  readonly #sayEnd = (): void => {
+    if (this.isServing) this.#order({ kind: 'end' });
+    this.isServing = false;
+  };
 
   #order(order: PumpOrder): void {
     this.#orders += 1;
@@ -153,6 +159,7 @@ class PumpThread {
 
   #die(): void {
     this.isServing = false;
+    process.off('exit', this.#sayEnd);
     close(this.#wakeFd);
     const fault = new Fault('unavailable', 'the thread of attached clients ended', {
       cause: this.#failure,
