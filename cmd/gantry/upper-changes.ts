@@ -28,43 +28,49 @@ function changesIn(path: string, stack: Stack): Change[] {
     ? namesBelow(path, stack.lowers).filter((name) => !names.includes(name))
     : [];
   const deleted = hidden.map((name): Change => ({ kind: 'deleted', path: join(path, name) }));
-  return [...written, ...deleted].sort((one, other) => (one.path < other.path ? -1 : 1));
+  return sorted([...written, ...deleted]);
+}
+
+export function sorted(changes: readonly Change[]): Change[] {
+  return changes.toSorted((one, other) => (one.path < other.path ? -1 : 1));
 }
 
 function changesAt(path: string, stack: Stack): Change[] {
   const stat = lstatSync(join(stack.upper, path), { bigint: true });
-  const isOld = isBelow(path, stack.lowers);
+  const isOld = entryBelow(path, stack.lowers) !== undefined;
   if (isWhiteout(stat)) return isOld ? [{ kind: 'deleted', path }] : [];
   const change: Change = { kind: isOld ? 'changed' : 'added', path };
   return stat.isDirectory() ? [change, ...changesIn(path, stack)] : [change];
 }
 
-/** Whether the lower directories, seen together, have something at `path`. */
-function isBelow(path: string, lowers: readonly string[]): boolean {
+/** Where the lower directories, seen together, have what is at `path`; undefined for nothing. */
+export function entryBelow(path: string, lowers: readonly string[]): string | undefined {
   const parts = path.split('/').filter(Boolean);
   for (const lower of lowers) {
     const seen = look(lower, parts);
-    if (seen !== 'nothing') return seen === 'there';
+    if (seen === 'hidden') return undefined;
+    if (seen === 'there') return join(lower, path);
   }
-  return false;
+  return undefined;
 }
 
 /** What one lower directory says; `hidden` is that those below it do not count. */
 function look(lower: string, parts: readonly string[]): 'there' | 'nothing' | 'hidden' {
   let place = lower;
-  for (const part of parts) {
+  for (const [n, part] of parts.entries()) {
     const isCovering = isOpaque(place);
     place = join(place, part);
     const stat = lstatSync(place, { bigint: true, throwIfNoEntry: false });
     if (stat === undefined) return isCovering ? 'hidden' : 'nothing';
     if (isWhiteout(stat)) return 'hidden';
     // A file in the place of a directory covers what that had.
-    if (!stat.isDirectory() && part !== parts.at(-1)) return 'hidden';
+    if (!stat.isDirectory() && n < parts.length - 1) return 'hidden';
   }
   return 'there';
 }
 
-function namesBelow(path: string, lowers: readonly string[]): string[] {
+/** The names that the lower directories, seen together, have in a directory. */
+export function namesBelow(path: string, lowers: readonly string[]): string[] {
   const names = lowers.flatMap((lower) => {
     try {
       return readdirSync(join(lower, path));
@@ -72,7 +78,7 @@ function namesBelow(path: string, lowers: readonly string[]): string[] {
       return [];
     }
   });
-  return [...new Set(names)].filter((name) => isBelow(join(path, name), lowers));
+  return [...new Set(names)].filter((name) => entryBelow(join(path, name), lowers) !== undefined);
 }
 
 /** A character device 0:0 takes the lower one away. */
