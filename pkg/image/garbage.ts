@@ -58,13 +58,13 @@ export class Garbage {
     const leases = [...this.#leases];
     const digests = table.blobs().map(({ digest }) => digest);
     content.keepOnly(new Set([...digests, ...leases.flatMap((lease) => lease.digests)]));
-    const chainIds = table.list().flatMap((image) => image.chainIds);
+    const ofImages = table.list().flatMap((image) => image.chainIds);
     const leased = leases.flatMap((lease) => lease.chainIds);
-    const keepOnly = (kept: Snapshotter, kind?: SnapshotKind): void => {
-      const held = rootfs.of(kind).flatMap((container) => container.chainIds);
-      kept.keepOnly(new Set([...chainIds, ...held, ...leased]));
-    };
-    keepOnly(snapshots);
-    for (const [kind, other] of others) keepOnly(other.snapshots, kind);
+    const ofContainers = (kind?: SnapshotKind) => rootfs.of(kind).flatMap((each) => each.chainIds);
+    snapshots.keepOnly(new Set([...ofImages, ...leased, ...ofContainers()]));
+    for (const [kind, other] of others) {
+      const ofNext = other.isConfigured ? [...ofImages, ...leased] : [];
+      other.snapshots.keepOnly(new Set([...ofNext, ...ofContainers(kind)]));
+    }
   }
 }

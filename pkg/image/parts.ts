@@ -124,7 +124,7 @@ export function openParts(given: ImagesOptions): ImageParts {
   forgetIncomplete(table, snapshots, log);
   const downloads = new Downloads(content, fetchers, () => garbage.collect());
   const layers = new Layers({ downloads, snapshots, unpackers, maxLayerBytes });
-  const others = openOthers(options, rootfs, (kind, place) => {
+  const others = openOthers(options, (kind, place) => {
     const other = openSnapshotter(kind, { ...own, ...place, threads: threadsOf(kind, pools) });
     const deps = { downloads, snapshots: other, unpackers, maxLayerBytes };
     return { snapshots: other, layers: new Layers(deps) };
