@@ -22,8 +22,8 @@ export type Listener = {
 
 /** An upgrade is one small request; those who take longer for it mean no good. */
 const limits: ServerOptions = {
-  headersTimeout: 10_000,
-  requestTimeout: 10_000,
+  headersTimeout: 5_000,
+  requestTimeout: 5_000,
   connectionsCheckingInterval: 5_000,
   keepAliveTimeout: 1_000,
   maxHeaderSize: 16 * 1024,
