@@ -1,7 +1,12 @@
 import { writeSync } from 'node:fs';
 import { close } from '#linux/libc.ts';
 import type { Socket } from 'node:net';
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import {
+  MessageChannel,
+  type MessagePort,
+  receiveMessageOnPort,
+  Worker,
+} from 'node:worker_threads';
 import { Fault, isErrno } from '#errors/fault.ts';
 import { openThreadPipe, openWakePipe, type ThreadPipe } from '#linux/descriptor-io.ts';
 import { fromPlainError } from '#linux/system-thread-message.ts';
@@ -55,6 +60,8 @@ export class AttachPump {
 }
 
 type Client = {
+  /** The pump's descriptors: ours to close if it dies without a word about them. */
+  readonly fds: readonly (number | undefined)[];
   readonly attached: PromiseWithResolvers<void>;
   readonly left: PromiseWithResolvers<LeaveReason>;
 };
@@ -102,14 +109,15 @@ class PumpThread {
       stdout: stdout ? openThreadPipe('out') : undefined,
       stderr: stderr ? openThreadPipe('out') : undefined,
     };
-    const client = {
-      attached: Promise.withResolvers<void>(),
-      left: Promise.withResolvers<LeaveReason>(),
+    const fds = { stdin: pipes.stdin?.fd, stdout: pipes.stdout?.fd, stderr: pipes.stderr?.fd };
+    const client: Client = {
+      fds: [...Object.values(fds), wish.input],
+      attached: Promise.withResolvers(),
+      left: Promise.withResolvers(),
     };
     this.#clients.set(id, client);
     // Who does not wait for it learns of it by the ends of the streams.
     client.left.promise.catch(() => {});
-    const fds = { stdin: pipes.stdin?.fd, stdout: pipes.stdout?.fd, stderr: pipes.stderr?.fd };
     this.#order({ kind: 'attach', client: id, ...wish, ...fds });
     const session = sessionOf(pipes, client.left.promise);
     try {
@@ -159,12 +167,17 @@ class PumpThread {
 
   #die(): void {
     this.isServing = false;
+    // What it said last may not have been heard yet.
+    for (let said = receive(this.#port); said !== undefined; said = receive(this.#port)) {
+      this.#heed(said.message);
+    }
     process.off('exit', this.#sayEnd);
     close(this.#wakeFd);
     const fault = new Fault('unavailable', 'the thread of attached clients ended', {
       cause: this.#failure,
     });
-    for (const { attached, left } of this.#clients.values()) {
+    for (const { fds, attached, left } of this.#clients.values()) {
+      for (const fd of fds) if (fd !== undefined) close(fd);
       attached.reject(fault);
       left.reject(fault);
     }
@@ -172,6 +185,10 @@ class PumpThread {
     this.#port.close();
     this.#ended.resolve();
   }
+}
+
+function receive(port: MessagePort): { readonly message: PumpReport } | undefined {
+  return receiveMessageOnPort(port);
 }
 
 type Pipes = { readonly [Name in 'stdin' | 'stdout' | 'stderr']: ThreadPipe | undefined };
