@@ -51,6 +51,7 @@ export async function captureProgram(path: string, options: CaptureOptions): Pro
   );
   const abort = (): void => killed.resolve('it is not wanted any more');
   options.signal?.addEventListener('abort', abort);
+  if (options.signal?.aborted === true) abort();
   const out = collect(stdout, options.maxOutputBytes, () =>
     killed.resolve(`it writes more than ${options.maxOutputBytes} bytes`),
   );
