@@ -1,4 +1,3 @@
-import type { ImageSummary } from '#admin/image-json.ts';
 import { flagsOfAll } from './arguments.ts';
 import type { Command, Invocation } from './command.ts';
 import { commands } from './commands.ts';
@@ -43,7 +42,7 @@ function wordsAfter(words: readonly string[]): string[] {
 }
 
 /** What the synopsis asks for: `CONTAINER|POD`. */
-async function namesFor(synopsis: string, { node, admin }: Invocation): Promise<string[]> {
+async function namesFor(synopsis: string, { node }: Invocation): Promise<string[]> {
   const names: string[] = [];
   if (/CONTAINER|POD/.test(synopsis)) {
     const pods = await node.pods();
@@ -56,8 +55,7 @@ async function namesFor(synopsis: string, { node, admin }: Invocation): Promise<
     }
   }
   if (/\bIMAGE\b/.test(synopsis)) {
-    const request = { method: 'GET', path: '/v1/images' } as const;
-    const { images } = await admin.ask<{ readonly images: readonly ImageSummary[] }>(request);
+    const images = await node.images();
     names.push(...images.flatMap(({ repoTags }) => repoTags));
   }
   return names;

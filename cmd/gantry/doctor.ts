@@ -1,4 +1,3 @@
-import type { ImageSummary } from '#admin/image-json.ts';
 import { describe } from '#errors/fault.ts';
 import { exitCodes, type Command, type Invocation } from './command.ts';
 import { checkedConfig, type DaemonConfig } from './daemon-config.ts';
@@ -76,18 +75,11 @@ function configFindings(checked: Awaited<ReturnType<typeof checkedConfig>>): Fin
 }
 
 async function registryFindings(
-  { admin, options }: Invocation,
+  { node, options }: Invocation,
   config: DaemonConfig | undefined,
 ): Promise<Finding[]> {
-  const request = { method: 'GET', path: '/v1/images' } as const;
-  const answer = await admin
-    .ask<{ readonly images: readonly ImageSummary[] }>(request)
-    // That it does not answer is another finding.
-    .catch(() => ({ images: [] }));
-  const references = answer.images.flatMap(({ repoTags, repoDigests }) => [
-    ...repoTags,
-    ...repoDigests,
-  ]);
+  const images = await node.images();
+  const references = images.flatMap(({ repoTags, repoDigests }) => [...repoTags, ...repoDigests]);
   const also = [options['registry'] ?? []].flat().map(String);
   return checkRegistries(references, { certsDirs: config?.image.certs_dirs ?? [], also });
 }

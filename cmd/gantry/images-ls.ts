@@ -11,13 +11,10 @@ configuration.
 `,
   flags: {},
   operands: { min: 0, max: 0 },
-  run: async ({ admin, isJson }) => {
-    const answer = await admin.ask<{ readonly images: readonly ImageSummary[] }>({
-      method: 'GET',
-      path: '/v1/images',
-    });
-    if (isJson) printJson(answer.images);
-    else printTable([heading, ...answer.images.flatMap(rowsOf)]);
+  run: async ({ node, isJson }) => {
+    const images = await node.images();
+    if (isJson) printJson(images);
+    else printTable([heading, ...images.flatMap(rowsOf)]);
   },
 };
 

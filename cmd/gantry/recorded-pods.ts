@@ -16,14 +16,16 @@ export function recordedPods(folders: Folders): PodView[] {
   return podViews({ sandboxes, containers: containers.map((it) => asItIs(folders, it)) });
 }
 
-function recordsOf({ root }: Folders) {
+function recordsOf(folders: Folders) {
+  const [sandboxes, containers] = recordsIn(folders, ['sandboxes', 'containers']);
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only the daemon writes them
+  return { sandboxes: sandboxes as Sandbox[], containers: containers as Container[] };
+}
+
+/** The records of some tables of a daemon that is down; `unreachable` where it has never been. */
+export function recordsIn({ root }: Folders, tables: readonly string[]): unknown[][] {
   try {
-    const [sandboxes, containers] = readRecords(join(root, 'gantry.db'), [
-      'sandboxes',
-      'containers',
-    ]);
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only the daemon writes them
-    return { sandboxes: sandboxes as Sandbox[], containers: containers as Container[] };
+    return readRecords(join(root, 'gantry.db'), tables);
   } catch (cause) {
     throw new ExitError('unreachable', 'no gantryd answers', { cause });
   }

@@ -25,11 +25,14 @@ export async function serveAdmin(deps: AdminDeps, path: string): Promise<AdminSe
     response.on('finish', () => closing.signal.aborted && request.socket.end());
     void answer(deps, { request, response }, closing.signal);
   });
-  const sessions = new Set<Duplex>();
+  const sessions = new Map<Duplex, Promise<void>>();
   server.on('upgrade', (request, socket, head) => {
     if (head.length > 0) socket.unshift(head);
-    sessions.add(socket);
-    void serveUpgrade(deps, { request, socket }).finally(() => sessions.delete(socket));
+    const session = serveUpgrade(deps, { request, socket });
+    sessions.set(
+      socket,
+      session.finally(() => sessions.delete(socket)),
+    );
   });
   await bindPrivately(path, () => once(server.listen(path), 'listening'));
   return {
@@ -37,9 +40,9 @@ export async function serveAdmin(deps: AdminDeps, path: string): Promise<AdminSe
       closing.abort();
       const closed = once(server, 'close');
       server.close();
-      for (const socket of sessions) socket.destroy();
+      for (const socket of sessions.keys()) socket.destroy();
       const timer = setTimeout(() => server.closeAllConnections(), graceMs);
-      await closed;
+      await Promise.all([closed, ...sessions.values()]);
       clearTimeout(timer);
     },
   };

@@ -41,6 +41,7 @@ test('shows what is there while the daemon is down, and what has ended since', a
   await writeFile(join(place.directory, 'go'), '');
   expect(await run('cp', join(place.directory, 'go'), 'ending:/go')).toMatchObject({ exitCode: 0 });
   expect((await run('diff', 'main')).stdout).toContain('A /etc/hosts');
+  expect((await run('images')).stdout).toContain(image.split(':').slice(0, -1).join(':'));
   expect((await run('stats')).stdout).toContain('\tdefault/');
   expect((await run('nsenter', '--net', 'main', '--', 'ip', 'address')).stdout).toContain('eth0');
   await eventually('the end is seen', async () => {
@@ -50,7 +51,7 @@ test('shows what is there while the daemon is down, and what has ended since', a
   });
 
   // What does, says so.
-  for (const args of [['exec', 'main', 'true'], ['events'], ['images']]) {
+  for (const args of [['exec', 'main', 'true'], ['events'], ['trace']]) {
     const { exitCode, stderr } = await run(...args);
     expect(exitCode, args[0]).toBe(3);
     expect(stderr).toContain(place.adminSocket);
