@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import { join } from 'node:path';
-import { openCgroupfs } from 'cgroupfs-ts';
+import { type Cgroupfs, openCgroupfs } from 'cgroupfs-ts';
 import { serveAdmin } from '#admin/server.ts';
 import { Fault } from '#errors/fault.ts';
 import { openImages } from '#image/images.ts';
@@ -12,6 +12,7 @@ import { programPath } from '#linux/program.ts';
 import { notifyServiceManager } from '#linux/sd-notify.ts';
 import { openSystemThread } from '#linux/system-thread.ts';
 import type { Log } from '#log/log.ts';
+import { cgroupAbilities } from '#runtime/cgroup-abilities.ts';
 import type { NodeLimits } from '#runtime/spec/spec.ts';
 import { closeRuntime, openRuntime } from '#runtime/runtime.ts';
 import { serveCri } from '#server/server.ts';
@@ -108,6 +109,7 @@ async function openParts(
   const network = opened.adopt(await openNetworks(config, { database, thread, log }), (it) =>
     it.close(),
   );
+  const cgroups = openCgroupfs();
   const engine = opened.adopt(
     await openRuntime({
       database,
@@ -115,7 +117,7 @@ async function openParts(
       thread,
       images,
       network,
-      cgroups: openCgroupfs(),
+      cgroups,
       state,
       cgroupParent: config.cgroup_parent,
       cgroupDriver: config.runtime.cgroup_driver,
@@ -124,7 +126,7 @@ async function openParts(
       handlers: await openHandlers(config, log),
       cdiSpecDirs: config.runtime.cdi_spec_dirs,
       requiredMounts: new Set(config.runtime.required_mounts),
-      limits: await nodeLimits(config, log),
+      limits: await nodeLimits(config, log, cgroups),
       blockioClasses: blockioClasses(config.runtime),
     }),
     closeRuntime,
@@ -132,10 +134,11 @@ async function openParts(
   return { images, network, engine };
 }
 
-async function nodeLimits({ runtime }: Config, log: Log): Promise<NodeLimits> {
+async function nodeLimits({ runtime }: Config, log: Log, cgroups: Cgroupfs): Promise<NodeLimits> {
   return {
     boundingSet: boundingSet(),
     minOomScoreAdj: minOomScoreAdj(),
+    cgroups: cgroupAbilities(cgroups.mounts),
     rlimits: allowRlimits(runtime, log),
     confinement: await openConfinement(log),
   };

@@ -48,6 +48,13 @@ export function checkMemoryInUse(
   throw new Fault('failed-precondition', sentence);
 }
 
+/** kubelet limits huge pages also where it knows that a container wants none. */
+export function warnOfLimits({ limits, log }: Engine, { id, resources }: Container): void {
+  const wanted = resources.hugepageLimits.filter(({ limitBytes }) => limitBytes > 0);
+  if (limits.cgroups.hugetlb || wanted.length === 0) return;
+  log.warn({ containerId: id }, 'huge pages are not limited: the node has no hugetlb controller');
+}
+
 function refuse(sentence: string): never {
   throw new Fault('invalid-argument', `resources: ${sentence}`);
 }

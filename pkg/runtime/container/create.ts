@@ -8,7 +8,7 @@ import { type ContainerId, newContainerId } from '#runtime/id.ts';
 import type { OciRuntime } from '#runtime/oci-runtime.ts';
 import type { Sandbox } from '#runtime/sandbox/sandbox.ts';
 import { makeBundle } from './bundle.ts';
-import { checkResources } from './check-resources.ts';
+import { checkResources, warnOfLimits } from './check-resources.ts';
 import { type Container, type ContainerConfig, containerKey } from './container.ts';
 import { ImageVolumeFault } from './image-volumes.ts';
 import { releaseContainer } from './remove.ts';
@@ -59,6 +59,7 @@ async function makeContainer(
   engine.containers.put(container);
   try {
     checkResources(engine, config.resources);
+    warnOfLimits(engine, container);
     const facts = await makeBundle(engine, sandbox, { container, image });
     // The pod may have been stopped meanwhile; nobody would stop this container then.
     checkReady(engine, sandbox);

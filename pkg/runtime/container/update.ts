@@ -57,7 +57,7 @@ function writeResources(engine: Engine, { id }: Container, resources: ContainerR
   const path = engine.layout.container(id).config;
   const spec = parseExact<Spec>(readFileSync(path, 'utf8'));
   const { devices } = spec.linux.resources;
-  const limits = resourcesOf(withoutEndlessQuota(resources), devices);
+  const limits = resourcesOf(withoutEndlessQuota(resources), devices, engine.limits.cgroups);
   const linux = { ...spec.linux, resources: limits };
   writeFileSync(`${path}.new`, stringifyExact({ ...spec, linux }), { mode: 0o600 });
   renameSync(`${path}.new`, path);
@@ -73,7 +73,7 @@ async function applyToCgroup(
   try {
     const isUnified = engine.cgroups.mounts.mode === 'unified';
     const told = isUnified ? resources : withoutEndlessQuota(resources);
-    await updateResources(runtime, id, resourcesOf(told, []));
+    await updateResources(runtime, id, resourcesOf(told, [], engine.limits.cgroups));
     await engine.cgroups.setLimits(cgroupPath, beyond(engine, runtime, resources));
   } catch (error) {
     await engine.exits.check(engine, id);
@@ -83,7 +83,7 @@ async function applyToCgroup(
 
 /** What OCI runtimes do not change: runc no huge pages, and on cgroup v1 none takes a quota away. */
 function beyond(
-  { cgroups }: Engine,
+  { cgroups, limits }: Engine,
   { kind }: OciRuntime,
   { cpuQuota = 0, hugepageLimits }: ContainerResources,
 ): CgroupLimits {
@@ -91,6 +91,6 @@ function beyond(
   const pages = hugepageLimits.map(({ pageSize, limitBytes }) => [pageSize, limitBytes] as const);
   return {
     ...(isEndless ? { cpu: { quotaUs: 'max' } } : {}),
-    ...(kind === 'crun' ? {} : { hugetlb: Object.fromEntries(pages) }),
+    ...(kind !== 'crun' && limits.cgroups.hugetlb ? { hugetlb: Object.fromEntries(pages) } : {}),
   };
 }

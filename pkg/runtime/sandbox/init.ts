@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from '#errors/fault.ts';
 import { bindMount } from '#linux/mount.ts';
+import { stringifyExact } from '#runtime/spec/exact-json.ts';
 import { cgroupOf, ociCgroupsPath } from '#runtime/cgroup-path.ts';
 import { type Engine, handlerOf } from '#runtime/engine.ts';
 import { runDetached, deleteContainer } from '#runtime/oci-runtime.ts';
@@ -19,7 +20,7 @@ export async function startInit(engine: Engine, sandbox: Sandbox): Promise<void>
     mkdirSync(join(bundle, 'rootfs', folder), { recursive: true, mode: 0o755 });
   }
   writeFileSync(join(bundle, 'rootfs', 'init'), '');
-  writeFileSync(join(bundle, 'config.json'), JSON.stringify(initSpec(engine, sandbox)), {
+  writeFileSync(join(bundle, 'config.json'), stringifyExact(initSpec(engine, sandbox)), {
     mode: 0o600,
   });
   const pidFile = join(bundle, 'pid');
@@ -60,6 +61,9 @@ function initSpec(engine: Engine, sandbox: Sandbox): object {
       env: [],
       user: { uid: 0, gid: 0 },
       noNewPrivileges: true,
+      rlimits: engine.limits.rlimits,
+      // Its end would be that of all processes of the pod.
+      oomScoreAdj: Math.max(-998, engine.limits.minOomScoreAdj),
     },
     root: { path: 'rootfs', readonly: true },
     mounts: [

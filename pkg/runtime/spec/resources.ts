@@ -1,11 +1,16 @@
 import type { LinuxResources } from '#api/oci/runtime.ts';
+import type { CgroupAbilities } from '#runtime/cgroup-abilities.ts';
 import { given } from '#runtime/given.ts';
 import type { ContainerResources } from '#runtime/container/container.ts';
 
 type DeviceRules = LinuxResources['devices'];
 
 /** Limits as the OCI runtime writes them to the cgroup. What is not given is not written. */
-export function resourcesOf(wishes: ContainerResources, devices: DeviceRules): LinuxResources {
+export function resourcesOf(
+  wishes: ContainerResources,
+  devices: DeviceRules,
+  abilities: CgroupAbilities,
+): LinuxResources {
   const cpu = given({
     shares: wishes.cpuShares,
     quota: wishes.cpuQuota,
@@ -16,12 +21,11 @@ export function resourcesOf(wishes: ContainerResources, devices: DeviceRules): L
   const memory = given({
     limit: wishes.memoryLimitBytes,
     // A limit without a word on swap means no swap: the kernel counts memory and swap together.
-    swap: wishes.memorySwapLimitBytes ?? wishes.memoryLimitBytes,
+    swap: wishes.memorySwapLimitBytes ?? (abilities.swap ? wishes.memoryLimitBytes : undefined),
   });
-  const hugepageLimits = wishes.hugepageLimits.map(({ pageSize, limitBytes }) => ({
-    pageSize,
-    limit: limitBytes,
-  }));
+  const hugepageLimits = wishes.hugepageLimits
+    .filter(() => abilities.hugetlb)
+    .map(({ pageSize, limitBytes }) => ({ pageSize, limit: limitBytes }));
   return {
     devices,
     ...(Object.keys(cpu).length > 0 ? { cpu } : {}),

@@ -2,6 +2,7 @@ import type { Linux, Process, Spec, SpecMount } from '#api/oci/runtime.ts';
 import type { Container, ContainerUser } from '#runtime/container/container.ts';
 import type { ImageForContainer } from '#runtime/engine.ts';
 import type { Sandbox } from '#runtime/sandbox/sandbox.ts';
+import type { CgroupAbilities } from '#runtime/cgroup-abilities.ts';
 import { ociCgroupsPath } from '#runtime/cgroup-path.ts';
 import { containerCapabilities } from './capabilities.ts';
 import type { confinementOf, NodeConfinement } from './confinement.ts';
@@ -15,6 +16,7 @@ export type NodeLimits = {
   readonly boundingSet: ReadonlySet<string>;
   /** The lowest oom_score_adj that we may set. */
   readonly minOomScoreAdj: number;
+  readonly cgroups: CgroupAbilities;
   /** What every container gets. */
   readonly rlimits: Process['rlimits'];
   readonly confinement: NodeConfinement;
@@ -54,7 +56,11 @@ export function buildSpec(input: SpecInput): Spec {
       namespaces: input.namespaces,
       ...idMappings(input.sandbox),
       cgroupsPath: ociCgroupsPath(input.sandbox.cgroup.driver, input.container.cgroupPath),
-      resources: resourcesOf(withoutEndlessQuota(config.resources), devices.rules),
+      resources: resourcesOf(
+        withoutEndlessQuota(config.resources),
+        devices.rules,
+        input.limits.cgroups,
+      ),
       devices: devices.nodes,
       maskedPaths: privileged ? [] : security.maskedPaths,
       readonlyPaths: privileged ? [] : security.readonlyPaths,
@@ -70,16 +76,15 @@ function buildProcess(input: SpecInput): Process {
   const { security, resources } = container.config;
   const capabilities = containerCapabilities(security, limits.boundingSet);
   // None is inheritable (CVE-2022-24769) or ambient: who is not root gets them by programs alone.
-  const { oomScoreAdj } = resources;
+  const { oomScoreAdj = 0 } = resources;
   return {
     ...processOf(container.config, image, { hostname, user }),
     capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
     noNewPrivileges: security.noNewPrivileges,
     rlimits: limits.rlimits,
     ...confinement,
-    ...(oomScoreAdj === undefined
-      ? {}
-      : { oomScoreAdj: Math.max(oomScoreAdj, limits.minOomScoreAdj) }),
+    // Always: else it would be the daemon's, which should be the last to go.
+    oomScoreAdj: Math.max(oomScoreAdj, limits.minOomScoreAdj),
   };
 }
 
