@@ -126,18 +126,15 @@ const byWebSocket: Act = async ({ cri, containerId }) => {
   });
 };
 
-const intoExec: Act = (subject) => {
-  const words = crictlArgs(
-    subject,
-    'exec',
-    '-i',
-    subject.containerId,
-    'dd',
-    'of=/dev/null',
-    'bs=64k',
-  );
-  const command = `head -c ${transferBytes} /dev/zero | "$0" "$@" status=none`;
-  return timed(() => execa('sh', ['-c', command, crictl, ...words]));
+/** NaN where not all that was sent has come. */
+const intoExec: Act = async (subject) => {
+  const words = crictlArgs(subject, 'exec', '-i', subject.containerId, 'dd', 'of=/dev/null');
+  const command = `head -c ${transferBytes} /dev/zero | "$0" "$@" bs=64k`;
+  let said = '';
+  const taken = await timed(async () => {
+    said = (await execa('sh', ['-c', command, crictl, ...words])).stderr;
+  });
+  return said.includes(`${transferBytes} bytes`) ? taken : Number.NaN;
 };
 
 function attachTransfer(subject: Subject): AttachTransfer {
@@ -244,14 +241,18 @@ async function leaksOf(subject: Subject, pid: number, state: string) {
 
 function row(what: string, values: readonly number[], format: (value: number) => string): void {
   const [own = Number.NaN, peer] = values;
-  const ratio = peer === undefined ? '' : `(${(own / peer).toFixed(2)}x of containerd's time)`;
+  const ratio =
+    peer === undefined || Number.isNaN(peer)
+      ? ''
+      : `(${(own / peer).toFixed(2)}x of containerd's time)`;
   console.log(
     [what.padEnd(34), ...values.map((value) => format(value).padEnd(14)), ratio].join(''),
   );
 }
 
 const ms = (value: number) => `${value.toFixed(1)} ms`;
-const rate = (value: number) => `${Math.round(mib / (value / 1000))} MiB/s`;
+const rate = (value: number) =>
+  Number.isNaN(value) ? 'loses bytes' : `${Math.round(mib / (value / 1000))} MiB/s`;
 
 async function measure(): Promise<void> {
   await using resources = new AsyncDisposableStack();
