@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { gzipSync } from 'node:zlib';
+import { status } from '@grpc/grpc-js';
 import { execa } from 'execa';
 import { describe, expect, onTestFinished } from 'vitest';
 import type { Daemon } from './harness/daemon.ts';
@@ -14,6 +15,7 @@ import { gantry, gantryOutcome, launcher } from './harness/gantry.ts';
 import {
   containerConfig,
   containerStatus,
+  createContainer,
   exec,
   forever,
   logged,
@@ -59,12 +61,12 @@ describe('the log', () => {
     const script =
       'head -c 100000 /dev/zero | tr "\\0" x; echo; head -c 8192 /dev/zero | tr "\\0" y; echo';
     const config = containerConfig(busybox, { command: sh(script) });
-    const { status, stdout } = await runToEnd(daemon.cri, await runPod(daemon), config);
+    const { status: ended, stdout } = await runToEnd(daemon.cri, await runPod(daemon), config);
     expect(stdout).toBe(`${'x'.repeat(100_000)}\n${'y'.repeat(8192)}\n`);
-    const lines = await readLog(status.logPath);
+    const lines = await readLog(ended.logPath);
     expect(lines.at(0)?.tag).toBe('P');
     expect(lines.filter(({ tag }) => tag === 'F').length).toBe(2);
-    expect(await logs(daemon, status.id)).toBe(stdout.trimEnd());
+    expect(await logs(daemon, ended.id)).toBe(stdout.trimEnd());
   });
 
   test('loses and doubles nothing while it is rotated', async ({ daemon, busybox }) => {
@@ -134,6 +136,14 @@ describe('the log', () => {
         stderr: `gantry: "${id}" has no log: none was asked for`,
       });
     }
+  });
+
+  test('is refused where the monitor cannot write it', async ({ daemon, busybox }) => {
+    const config = containerConfig(busybox, { ...forever, logPath: 'a:b.log' });
+    await expect(createContainer(daemon.cri, await runPod(daemon), config)).rejects.toMatchObject({
+      code: status.INVALID_ARGUMENT,
+      details: expect.stringContaining('a colon cannot be in it'),
+    });
   });
 
   test('does not hold up a container when its disk is full', async ({ daemon, busybox }) => {

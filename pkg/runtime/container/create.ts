@@ -124,7 +124,10 @@ function newContainer(
 /** Without a log path, or a folder for it, the output goes nowhere. */
 function logPathOf(logPath: string, logDirectory: string): string {
   if (logPath === '' || logDirectory === '') return '';
-  return isAbsolute(logPath) ? logPath : join(logDirectory, logPath);
+  const path = isAbsolute(logPath) ? logPath : join(logDirectory, logPath);
+  // conmon's option for it ends there.
+  if (!path.includes(':')) return path;
+  throw new Fault('invalid-argument', `log_path "${path}": a colon cannot be in it`);
 }
 
 /** Undoes a failed creation. What cannot be undone keeps its record, for RemoveContainer and recovery. */
