@@ -1,6 +1,7 @@
 import type { NodeDescription } from '#admin/routes/describe-node.ts';
 import type { Operations } from '#admin/routes/list-operations.ts';
 import { describe } from '#errors/fault.ts';
+import type { NetworkFindingView } from '#network/orphans.ts';
 import packageJson from '#package' with { type: 'json' };
 import type { AdminClient } from './admin-client.ts';
 import { type Finding, ok, problem, warning } from './finding.ts';
@@ -16,7 +17,15 @@ export async function checkDaemon(admin: AdminClient): Promise<Finding[]> {
     const node = await admin.ask<NodeDescription>({ method: 'GET', path: '/v1/node' });
     const tookMs = performance.now() - startedAt;
     const { running } = await admin.ask<Operations>({ method: 'GET', path: '/v1/operations' });
-    return [versionFinding(node), ...slowFinding(tookMs), ...stuckFindings(running)];
+    const { findings: network } = await admin.ask<{
+      readonly findings: readonly NetworkFindingView[];
+    }>({ method: 'GET', path: '/v1/net/check' });
+    return [
+      versionFinding(node),
+      ...slowFinding(tookMs),
+      ...stuckFindings(running),
+      ...network.map(networkFinding),
+    ];
   } catch (error) {
     return [problem('gantryd', describe(error), 'systemctl status gantryd; journalctl -u gantryd')];
   }
@@ -27,6 +36,10 @@ function versionFinding({ version, pid, startedAt }: NodeDescription): Finding {
   if (version === packageJson.version) return ok('gantryd', detail);
   const sentence = `${detail}; this is gantry ${packageJson.version}`;
   return warning('gantryd', sentence, 'systemctl restart gantryd');
+}
+
+function networkFinding({ subject, problem: what }: NetworkFindingView): Finding {
+  return warning('leaks: network', `${subject} ${what}`, 'gantry net check --fix');
 }
 
 function slowFinding(tookMs: number): Finding[] {

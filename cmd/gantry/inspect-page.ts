@@ -2,7 +2,7 @@ import type { CgroupLimits, CgroupStats } from 'cgroupfs-ts';
 import type { PodView } from '#admin/pod-json.ts';
 import type { Operation } from '#trace/tracer.ts';
 import type { ContainerFacts, ProcessFact } from './container-facts.ts';
-import type { Past } from './inspect.ts';
+import type { LiveFacts } from './inspect.ts';
 import type { PodFacts } from './pod-facts.ts';
 import { formatBytes } from './sizes.ts';
 import { printable, styled, styleOfState } from './style.ts';
@@ -13,7 +13,7 @@ import { formatMs } from './waterfall.ts';
 /** A heading on the left and what there is to tell under it. */
 type Section = readonly [heading: string, rows: readonly (readonly Cell[])[]];
 
-export function containerPage(facts: ContainerFacts, past: Past): string {
+export function containerPage(facts: ContainerFacts, live: LiveFacts): string {
   const { container, pod, process: spec, namespaces, mounts, rootfs, monitor } = facts;
   return page([
     ['Container', [[`${pod.namespace}/${pod.name}/${container.name}`], [container.id]]],
@@ -26,24 +26,24 @@ export function containerPage(facts: ContainerFacts, past: Past): string {
     ['', cgroupRows(facts.cgroup)],
     ['Root', rootfs === undefined ? [['not mounted']] : rootRows(rootfs)],
     ['Mounts', mounts.filter(isFromNode).map(mountRow)],
-    ['Network', [[networkText(pod)]]],
+    ['Network', networkRows(pod, live)],
     ['Log', [[container.logPath || 'none']]],
     ['Monitor', monitor === undefined ? [['none']] : [[String(monitor.pid), programOf(monitor)]]],
     ['Runtime', [[container.runtimeHandler]]],
     ['Processes', facts.processes.map(({ pid, state, command }) => [String(pid), state, command])],
-    ['Events', eventRows(container, past)],
-    ['Operations', past.operations.map(operationRow)],
+    ['Events', eventRows(container, live)],
+    ['Operations', live.operations.map(operationRow)],
   ]);
 }
 
-export function podPage({ pod, namespaces, folder }: PodFacts, past: Past): string {
+export function podPage({ pod, namespaces, folder }: PodFacts, live: LiveFacts): string {
   return page([
     [
       'Pod',
       [[`${pod.namespace}/${pod.name}`], [pod.id], [`uid ${pod.uid}, attempt ${pod.attempt}`]],
     ],
     ['State', [[{ text: pod.state, style: styleOfState(pod.state) }], createdRow(pod)]],
-    ['Network', [[networkText(pod)]]],
+    ['Network', networkRows(pod, live)],
     ['Runtime', [[pod.runtimeHandler || 'the default one']]],
     ['Namespaces', namespaces.map(({ type, inode, pinned }) => [type, String(inode), pinned])],
     ['Folder', [[folder]]],
@@ -58,8 +58,8 @@ export function podPage({ pod, namespaces, folder }: PodFacts, past: Past): stri
         image.name,
       ]),
     ],
-    ['Events', past.events.map(eventRow)],
-    ['Operations', past.operations.map(operationRow)],
+    ['Events', live.events.map(eventRow)],
+    ['Operations', live.operations.map(operationRow)],
   ]);
 }
 
@@ -172,14 +172,31 @@ function mountRow({ destination, source, options }: ContainerFacts['mounts'][num
   return [destination, source, isReadOnly ? 'read-only' : ''];
 }
 
-function networkText({ network, addresses }: Pick<PodView, 'network' | 'addresses'>): string {
-  if (network === 'node') return 'the node’s';
-  return addresses.length === 0 ? 'no address' : addresses.join(', ');
+function networkRows(
+  { network, addresses }: Pick<PodView, 'network' | 'addresses'>,
+  live: LiveFacts,
+): Cell[][] {
+  if (network === 'node') return [['the node’s']];
+  const { network: seen, ports = [] } = live.network ?? {};
+  return [
+    [addresses.join(', ') || 'no address'],
+    ...(seen?.interfaces ?? []).map(({ name, peer, bridge, mac }) => [
+      name,
+      [peer === undefined ? '' : `to ${peer}`, bridge === undefined ? '' : `on ${bridge}`]
+        .join(' ')
+        .trim(),
+      mac,
+    ]),
+    ...ports.map(({ protocol, hostPort, podAddress, containerPort }) => [
+      `port ${hostPort}/${protocol}`,
+      `to ${podAddress} ${containerPort}`,
+    ]),
+  ];
 }
 
 function eventRows(
   { createdAt, startedAt, finishedAt }: ContainerFacts['container'],
-  { events }: Past,
+  { events }: LiveFacts,
 ): Cell[][] {
   if (events.length > 0) return events.map(eventRow);
   // They are kept for some minutes only, and not while the daemon is down.
@@ -187,7 +204,7 @@ function eventRows(
   return Object.entries(times).flatMap(([what, at]) => (at === undefined ? [] : [[at, what]]));
 }
 
-function eventRow({ at, kind, container }: Past['events'][number]): Cell[] {
+function eventRow({ at, kind, container }: LiveFacts['events'][number]): Cell[] {
   const { exitCode, reason = '' } = container ?? {};
   return [at, kind, exitCode === undefined ? '' : `${exitCode} ${reason}`.trim()];
 }

@@ -1,4 +1,5 @@
 import type { EventView } from '#admin/event-json.ts';
+import type { PodNetView } from '#admin/net-json.ts';
 import type { Operations } from '#admin/routes/list-operations.ts';
 import type { Operation } from '#trace/tracer.ts';
 import { type Command, ExitError, type Invocation } from './command.ts';
@@ -22,19 +23,20 @@ the daemon is down, too.
     const folders = await node.folders();
     const found = containerOrPod(pods, text);
     const { id } = 'container' in found ? found.container : found;
-    const past = await pastOf(admin, id);
+    const pod = 'container' in found ? found.pod : found;
+    const live = await liveFacts(admin, { id, podId: pod.id });
     if ('container' in found) {
       const { containerFacts } = await import('./container-facts.ts');
       const facts = await containerFacts(found, folders);
       const { containerPage } = await import('./inspect-page.ts');
-      if (isJson) printJson({ ...facts, ...past });
-      else process.stdout.write(containerPage(facts, past));
+      if (isJson) printJson({ ...facts, ...live });
+      else process.stdout.write(containerPage(facts, live));
     } else {
       const { podFacts } = await import('./pod-facts.ts');
       const facts = podFacts(found, folders);
       const { podPage } = await import('./inspect-page.ts');
-      if (isJson) printJson({ ...facts, ...past });
-      else process.stdout.write(podPage(facts, past));
+      if (isJson) printJson({ ...facts, ...live });
+      else process.stdout.write(podPage(facts, live));
     }
   },
 };
@@ -55,20 +57,27 @@ function containerOrPod(pods: Awaited<ReturnType<Invocation['node']['pods']>>, t
   }
 }
 
-/** What happened to a container or a pod, and what was done with it, the newest first. */
-export type Past = {
+/** What only the daemon knows. */
+export type LiveFacts = {
+  /** What happened to the container or the pod, and what was done with it, the newest first. */
   readonly events: readonly EventView[];
   readonly operations: readonly Operation[];
+  /** Of the pod; absent when the kernel has none for it. */
+  readonly network?: PodNetView;
 };
 
 const mostOperations = 10;
 
-/** Nothing while the daemon, whose memory it is, is down. */
-async function pastOf(admin: Invocation['admin'], id: string): Promise<Past> {
+/** Nothing while the daemon is down. */
+async function liveFacts(
+  admin: Invocation['admin'],
+  { id, podId }: { readonly id: string; readonly podId: string },
+): Promise<LiveFacts> {
   try {
-    const [{ events }, { running, latest }] = await Promise.all([
+    const [{ events }, { running, latest }, { pods }] = await Promise.all([
       admin.ask<{ readonly events: readonly EventView[] }>({ method: 'GET', path: '/v1/events' }),
       admin.ask<Operations>({ method: 'GET', path: '/v1/operations' }),
+      admin.ask<{ readonly pods: readonly PodNetView[] }>({ method: 'GET', path: '/v1/net' }),
     ]);
     const operations = [...running, ...latest]
       .filter(
@@ -76,7 +85,8 @@ async function pastOf(admin: Invocation['admin'], id: string): Promise<Past> {
       )
       .slice(0, mostOperations);
     const own = events.filter(({ pod, container }) => (container ?? pod)?.id === id);
-    return { events: own.toReversed(), operations };
+    const network = pods.find((pod) => pod.id === podId);
+    return { events: own.toReversed(), operations, ...(network && { network }) };
   } catch (error) {
     if (isDown(error)) return { events: [], operations: [] };
     throw error;

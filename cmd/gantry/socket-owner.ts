@@ -21,10 +21,16 @@ export function threadWaits(pid: number): ProcessWait[] {
     .filter((wait) => wait !== undefined);
 }
 
-/** Of a process that may be gone by now. */
+/** What the links in a folder lead to. Those that go while we look are left out. */
 function linksIn(folder: string): string[] {
+  return orNone(() => readdirSync(folder)).flatMap((name) =>
+    orNone(() => [readlinkSync(`${folder}/${name}`)]),
+  );
+}
+
+function orNone(read: () => string[]): string[] {
   try {
-    return readdirSync(folder).map((name) => readlinkSync(`${folder}/${name}`));
+    return read();
   } catch {
     return [];
   }

@@ -181,3 +181,18 @@ test('sends spans to a collector, as parts of the caller’s trace', async () =>
   expect(parent).toMatchObject({ name: 'RunPodSandbox', traceId: find('namespace')?.traceId });
   await daemon.cri.removePodSandbox({ podSandboxId: pod.id });
 });
+
+test('tells what the daemon itself waits for when it does not answer', async () => {
+  process.kill(daemon.pid, 'SIGSTOP');
+  try {
+    const { exitCode, stderr } = await execa(launcher, ['trace'], {
+      env: { GANTRY_ADDRESS: daemon.place.adminSocket },
+      reject: false,
+    });
+    expect(exitCode).toBe(3);
+    expect(stderr).toContain('gantryd has not answered');
+    expect(stderr).toMatch(new RegExp(`pid ${daemon.pid} \\(.*\\): state T, waiting in \\w+`));
+  } finally {
+    process.kill(daemon.pid, 'SIGCONT');
+  }
+});

@@ -160,7 +160,16 @@ describe('inspect', () => {
     expect(facts.operations.map((it: { name: string }) => it.name)).toContain('StartContainer');
 
     const page = await gantry(place, 'inspect', id.slice(0, 12));
-    for (const text of ['default/', 'running', busybox, 'of 64.0 MiB', 'of 0.5 cores', '/data']) {
+    for (const text of [
+      'to ',
+      'on gantry-t',
+      'default/',
+      'running',
+      busybox,
+      'of 64.0 MiB',
+      'of 0.5 cores',
+      '/data',
+    ]) {
       expect(page).toContain(text);
     }
     expect(await gantry(place, 'inspect', name)).toContain(join(place.state, 'sandboxes', pod.id));

@@ -1,0 +1,27 @@
+import { expect, it } from 'vitest';
+import { printable } from './style.ts';
+import { alignedLines, formatTable } from './table.ts';
+
+it('makes each column as wide as its widest cell', () => {
+  expect(
+    alignedLines([
+      ['A', 'LONG', 'C'],
+      ['longer', { text: 'x', style: 'green' }, ''],
+    ]),
+  ).toEqual(['A        LONG   C', 'longer   x']);
+});
+
+it('puts tabs between columns where no terminal is', () => {
+  expect(
+    formatTable([
+      ['A', 'B'],
+      ['1', ''],
+    ]),
+  ).toBe('A\tB\n1\t\n');
+});
+
+it('lets nobody’s text move the cursor or add columns', () => {
+  const hostile = 'a\u001B[2Jb\tc\nd\u009Be';
+  expect(printable(hostile)).toBe(String.raw`a\x1b[2Jb\x09c\x0ad\x9be`);
+  expect(formatTable([[hostile]])).toBe(`${String.raw`a\x1b[2Jb\x09c\x0ad\x9be`}\n`);
+});
