@@ -26,7 +26,8 @@ const engine = {} as Engine;
 const config = { root: '/root', state: '/state' };
 const network = { builtIn: {} as PodNetwork, findOrphans: async () => [] };
 const targets = {} as Targets;
-const deps = { engine, network, targets, version: '1', config };
+const metrics = { page: async () => ({ contentType: 'text/plain', text: 'gantry_up 1\n' }) };
+const deps = { engine, metrics, network, targets, version: '1', config };
 
 let opened: TestImages;
 let server: AdminServer;
@@ -92,6 +93,12 @@ async function startSlow(): Promise<FakeRegistry & { readonly release: () => voi
   );
   return { ...fake, release };
 }
+
+it('the page of metrics comes as it is', async () => {
+  const answer = await ask('GET', '/metrics');
+  expect(answer.headers['content-type']).toBe('text/plain');
+  expect(await text(answer)).toBe('gantry_up 1\n');
+});
 
 it('serves on a socket for root alone, which goes with it', async () => {
   expect(statSync(socketPath).mode & 0o777).toBe(0o660);
