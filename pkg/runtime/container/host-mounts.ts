@@ -28,16 +28,17 @@ export async function hostMounts(
   mounts: readonly ContainerMount[],
   timeoutMs = answerTimeoutMs,
 ): Promise<SpecMount[]> {
-  return Promise.all(
-    mounts.map(async (mount) => {
-      const source = await resolveSource(paths, mount, timeoutMs);
-      const tags = propagationOf(source);
-      checkPropagation(mount, tags);
-      const holdsPods = source === '/' || paths.state.startsWith(`${source}/`);
-      const options = optionsOf(mount, holdsPods && isTravelling(tags));
-      return { destination: mount.containerPath, type: 'bind', source, options };
-    }),
-  );
+  const sources = await Promise.all(mounts.map((mount) => resolveSource(paths, mount, timeoutMs)));
+  const table = mountTable();
+  return mounts.map((mount, index) => {
+    const source = sources[index] ?? '';
+    const holdsPods = source === '/' || paths.state.startsWith(`${source}/`);
+    // Of most mounts nobody needs to know it.
+    const tags = holdsPods || mount.propagation !== 'private' ? propagationOf(source, table()) : [];
+    checkPropagation(mount, tags);
+    const options = optionsOf(mount, holdsPods && isTravelling(tags));
+    return { destination: mount.containerPath, type: 'bind', source, options };
+  });
 }
 
 /**
@@ -105,10 +106,19 @@ function isTravelling(tags: readonly string[]): boolean {
   return isShared(tags) || tags.some((tag) => tag.startsWith('master:'));
 }
 
-/** The optional fields of the mount that holds `path` (proc_pid_mountinfo(5)). */
-function propagationOf(path: string): string[] {
+/** The fields of all mounts (proc_pid_mountinfo(5)), read when they are first asked for. */
+function mountTable(): () => string[][] {
+  let table: string[][] | undefined;
+  return () => (table ??= readMounts());
+}
+
+function readMounts(): string[][] {
   const lines = readFileSync('/proc/self/mountinfo', 'utf8').trim().split('\n');
-  const mounts = lines.map((line) => line.split(' '));
+  return lines.map((line) => line.split(' '));
+}
+
+/** The optional fields of the mount that holds `path`. */
+function propagationOf(path: string, mounts: readonly (readonly string[])[]): readonly string[] {
   const holders = mounts.filter(
     ([, , , , point = '']) => path === point || path.startsWith(point === '/' ? '/' : `${point}/`),
   );
