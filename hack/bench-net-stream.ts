@@ -1,7 +1,7 @@
 /**
  * One end of a TCP stream that moves bytes as fast as the kernel does, by blocking system calls.
- *   bench-net-stream.ts receive <port>              prints "ready", then bytes per second
- *   bench-net-stream.ts send <host> <port> <ms>     sends for that long
+ *   bench-net-stream.ts receive <port>                prints "ready" at first
+ *   bench-net-stream.ts send <host> <port> <bytes>    sends so many
  */
 import { check, close, declare, recv, send, setsockopt, socket } from '#linux/libc.ts';
 
@@ -40,24 +40,29 @@ function receive(port: number): void {
   check(listen(server, 1), 'listen', `${port}`);
   process.stdout.write('ready\n');
   const stream = check(accept(server, null, null), 'accept', `${port}`);
-  const start = performance.now();
-  let bytes = 0;
-  for (;;) {
-    const length = check(recv(stream, chunk, chunk.length, 0), 'recv', '');
-    if (length === 0) break;
-    bytes += length;
-  }
-  process.stdout.write(`${(bytes / (performance.now() - start)) * 1000}\n`);
+  moved(() => check(recv(stream, chunk, chunk.length, 0), 'recv', ''));
   close(stream);
   close(server);
 }
 
-function transmit(host: string, port: number, ms: number): void {
+function transmit(host: string, port: number, bytes: number): void {
   const stream = open();
   check(connect(stream, addressOf(host, port), 16), 'connect', `${host}:${port}`);
-  const end = performance.now() + ms;
-  while (performance.now() < end) check(send(stream, chunk, chunk.length, 0), 'send', '');
+  let left = bytes;
+  moved(() => {
+    const length = left > 0 ? check(send(stream, chunk, chunk.length, 0), 'send', '') : 0;
+    left -= length;
+    return length;
+  });
   close(stream);
+}
+
+/** Moves bytes until there are none, and prints what that took, in ms: the time, and the processor's. */
+function moved(move: () => number): void {
+  const [start, used] = [performance.now(), process.cpuUsage()];
+  while (move() > 0);
+  const { user, system } = process.cpuUsage(used);
+  process.stdout.write(`${performance.now() - start} ${(user + system) / 1000}\n`);
 }
 
 const [verb, first = '', second, third] = process.argv.slice(2);

@@ -91,30 +91,32 @@ export function masqueradeByHand(host: string): void {
   execFileSync('nsenter', [`--net=${host}`, 'nft', '-f', '-'], { input });
 }
 
-/** Bytes per second from one namespace to another. */
-export async function throughput(
+/** What a stream took: its time, and the processors' at both of its ends. */
+export type Stream = { readonly ms: number; readonly cpuMs: number };
+
+/** Sends so many bytes from one namespace to another. */
+export async function streamBytes(
   from: string,
   to: { readonly netns: string; readonly address: string },
-  ms: number,
-): Promise<number> {
-  const node = process.execPath;
-  const receiver = spawn('nsenter', [`--net=${to.netns}`, node, stream, 'receive', '5000'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  let said = '';
-  receiver.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
-  const ended = once(receiver, 'close');
-  await once(receiver.stdout, 'data');
-  const sender = spawn(
-    'nsenter',
-    [`--net=${from}`, node, stream, 'send', to.address, '5000', `${ms}`],
-    {
-      stdio: 'inherit',
-    },
-  );
-  await ended;
-  if (sender.exitCode === null) await once(sender, 'exit');
-  return Number(said.split('\n')[1]);
+  bytes: number,
+): Promise<Stream> {
+  const receiver = startEnd(to.netns, 'receive', '5000');
+  await receiver.begun;
+  const sender = startEnd(from, 'send', to.address, '5000', `${bytes}`);
+  const [[ms = 0, receiving = 0], [, sending = 0]] = [await receiver.said, await sender.said];
+  return { ms, cpuMs: receiving + sending };
+}
+
+function startEnd(netns: string, ...args: readonly string[]) {
+  const command = [`--net=${netns}`, process.execPath, stream, ...args];
+  const child = spawn('nsenter', command, { stdio: ['ignore', 'pipe', 'inherit'] });
+  let text = '';
+  child.stdout.setEncoding('utf8').on('data', (more: string) => (text += more));
+  const lastLine = () => text.trimEnd().split('\n').at(-1) ?? '';
+  return {
+    begun: once(child.stdout, 'data'),
+    said: once(child, 'close').then(() => lastLine().split(' ').map(Number)),
+  };
 }
 
 function inside(netns: string, command: string, ...args: readonly string[]): void {

@@ -62,11 +62,14 @@ function routeRow({ destination, gateway, interface: link }: RouteView): string[
 }
 
 function portRow(port: PortView): string[] {
-  const { protocol, family, hostAddress, hostPort, podAddress, containerPort, connections } = port;
+  const { protocol, family, hostAddress, hostPort, podAddress, containerPort } = port;
   const host = endpoint(hostAddress ?? (family === 4 ? '0.0.0.0' : '::'), hostPort);
-  const count =
-    connections === undefined ? styled('red', 'its rule is missing') : `${connections} connections`;
-  return [`port ${host}/${protocol}`, `to ${endpoint(podAddress, containerPort)}`, count];
+  return [`port ${host}/${protocol}`, `to ${endpoint(podAddress, containerPort)}`, stateOf(port)];
+}
+
+function stateOf({ rule, connections }: PortView): string {
+  if (rule === 'missing') return styled('red', 'its rule is missing');
+  return rule === 'unknown' ? 'its rule cannot be seen' : `${connections} connections`;
 }
 
 function endpoint(address: string, port: number): string {

@@ -4,7 +4,7 @@ import type { Link } from '#linux/netlink/link.ts';
 import type { SystemThread } from '#linux/system-thread.ts';
 import { type AddressBook, isHostInterface } from './address-book.ts';
 import type { PodRules } from './pod-rules.ts';
-import { elementsOf, type PortElement } from './ruleset.ts';
+import { elementsOf, nameOfElement } from './ruleset.ts';
 
 /** Something of the network that nobody owns any more, or that somebody lacks. */
 export type NetworkFinding = {
@@ -124,15 +124,11 @@ function lostLinks({ thread, book, bridgeName }: OrphanDeps, links: readonly Lin
   });
 }
 
-function textOf({ map, key, value }: PortElement): string {
-  return `${map}: ${key} to ${value}`;
-}
-
 /** Elements of the maps that lead to no pod, and those that pods should have. All are made anew. */
 async function ruleFindings({ book, rules }: OrphanDeps): Promise<NetworkFinding[]> {
   if (!(await rules.exists())) return [];
-  const present = new Set((await rules.elements()).map(textOf));
-  const wanted = new Set(book.all().flatMap(elementsOf).map(textOf));
+  const present = new Set((await rules.elements()).map(nameOfElement));
+  const wanted = new Set(book.all().flatMap(elementsOf).map(nameOfElement));
   const finding =
     (problem: string) =>
     (text: string): NetworkFinding => ({

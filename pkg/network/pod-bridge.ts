@@ -136,8 +136,8 @@ export class PodBridge {
     try {
       const host = await this.#stage('SubnetUnusable', () => this.#inspectHost());
       const mtu = this.#mtuFor(host);
-      const bridgeIndex = await this.#stage('BridgeUnusable', () => this.#makeBridge(mtu));
       await this.#stage('ForwardingUnusable', () => this.#forward(host));
+      const bridgeIndex = await this.#stage('BridgeUnusable', () => this.#makeBridge(mtu));
       await this.#stage('NftablesUnusable', () => this.#deps.rules.make());
       this.#readiness = { ready: true };
       await this.#warnOfFirewalls();

@@ -165,7 +165,17 @@ it('viewPorts tells how many connections each port has led', async () => {
   const ports = (await world.network.viewPorts()).get('one');
   expect(ports).toMatchObject([
     { hostPort: 8080, podAddress: one.address, containerPort: 80, connections: 2 },
-    { hostPort: 5300, connections: 0 },
+    { hostPort: 5300, rule: 'there', connections: 0 },
+  ]);
+  run('nft', 'flush', 'map', 'inet', 'gantry-pods0', 'ports-of-host-4');
+  expect((await world.network.viewPorts()).get('one')).toMatchObject([
+    { hostPort: 8080, rule: 'missing' },
+    { hostPort: 5300, rule: 'missing' },
+  ]);
+  world.network = await open({}, '/no/such/nft');
+  expect((await world.network.viewPorts()).get('one')).toMatchObject([
+    { hostPort: 8080, rule: 'unknown' },
+    { hostPort: 5300, rule: 'unknown' },
   ]);
 });
 

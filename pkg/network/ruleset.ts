@@ -117,6 +117,11 @@ export function elementsOf({ ports, place }: Pick<Holding, 'ports' | 'place'>): 
   return ports.flatMap((port) => pathsOf(port, place.addresses)).map(elementOf);
 }
 
+/** An element as an operator may read it. */
+export function nameOfElement({ map, key, value }: PortElement): string {
+  return `${map}: ${key} to ${value}`;
+}
+
 /** The element that opens one way to a pod. */
 export function elementOf(path: PortPath): PortElement {
   const { protocol, family, hostAddress, hostPort, podAddress, containerPort } = path;
