@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { get } from 'node:http';
 import { parseArgs } from 'node:util';
 import grpc from '@grpc/grpc-js';
 import { NamespaceMode } from '#api/cri/v1/types.ts';
@@ -48,7 +49,6 @@ function rawCaller(socket: string): Disposable & ((rpc: string) => Promise<Buffe
   const client = new grpc.Client(`unix:${socket}`, grpc.credentials.createInsecure(), {
     'grpc.max_receive_message_length': 16 << 20,
   });
-  const asIs = (bytes: Buffer): Buffer => bytes;
   const call = (rpc: string): Promise<Buffer> => {
     const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
     const path = `/runtime.v1.RuntimeService/${rpc}`;
@@ -58,6 +58,10 @@ function rawCaller(socket: string): Disposable & ((rpc: string) => Promise<Buffe
     return promise;
   };
   return Object.assign(call, { [Symbol.dispose]: () => client.close() });
+}
+
+function asIs(bytes: Buffer): Buffer {
+  return bytes;
 }
 
 type Raw = ReturnType<typeof rawCaller>;
@@ -202,9 +206,7 @@ async function readStats(raw: Raw): Promise<void> {
 
 async function fetchMetricsPage(place: Daemon['place']): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const { get } = await import('node:http');
-  const socketPath = join(place.state, 'metrics.sock');
-  get({ socketPath, path: '/metrics' }, (response) => {
+  get({ socketPath: place.adminSocket, path: '/metrics' }, (response) => {
     response.resume().on('end', resolve);
     if (response.statusCode !== 200) reject(new Error(`status ${response.statusCode}`));
   }).on('error', reject);
@@ -220,11 +222,7 @@ async function measureAll() {
   const file = join(folder, 'loop');
   process.env['BENCH_LOOP_FILE'] = file;
   process.env['NODE_OPTIONS'] = `--import=${join(import.meta.dirname, 'bench-loop-probe.ts')}`;
-  const daemon = resources.use(
-    await startDaemon({
-      extraConfig: '',
-    }),
-  );
+  const daemon = resources.use(await startDaemon());
   const probe = loopProbe(daemon.pid, file);
   const { cri } = daemon;
   using raw = rawCaller(daemon.place.socket);
@@ -235,6 +233,7 @@ async function measureAll() {
     ListContainerStats: () => raw('ListContainerStats'),
     ListPodSandboxStats: () => raw('ListPodSandboxStats'),
     ListPodSandboxMetrics: () => raw('ListPodSandboxMetrics'),
+    'the metrics page': () => fetchMetricsPage(daemon.place),
   };
   const measured: Record<string, Measured> = {};
   for (const [name, call] of Object.entries(calls)) measured[name] = await measure(call, probe);
@@ -255,13 +254,16 @@ function print({ measured, stats, kubelet, ...memory }: Awaited<ReturnType<typeo
     );
     console.log([name, ...numbers].map(cell).join(''));
   }
-  const percent = (value: number) => `${value.toFixed(2)} % of a processor`;
   console.log(`\nstatistics and metrics every 10 s: ${percent(stats.cpuPercent)}`);
   console.log(`the same, and lists every second: ${percent(kubelet.cpuPercent)}`);
   const [before, after] = [memory.memoryBefore.rss, memory.memoryAfter.rss].map(
     (kib) => kib / 1024,
   );
   console.log(`RSS before: ${before?.toFixed(1)} MiB, after: ${after?.toFixed(1)} MiB`);
+}
+
+function percent(value: number): string {
+  return `${value.toFixed(2)} % of a processor`;
 }
 
 function cell(text: string): string {

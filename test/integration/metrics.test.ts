@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { describe, expect } from 'vitest';
 import { startDaemon } from './harness/daemon.ts';
@@ -105,6 +106,23 @@ describe('the page for Prometheus', () => {
       expect(value, labels).toBe(0);
     }
     expect(id).toHaveLength(64);
+  });
+
+  test('has all that the dashboard shows', async ({ daemon }) => {
+    const file = new URL('../../docs/grafana-dashboard.json', import.meta.url);
+    const { panels } = JSON.parse(readFileSync(file, 'utf8'));
+    const page = await fetchPage({ socketPath: daemon.place.adminSocket });
+    const types = [...page.text.matchAll(/^# TYPE (\S+) /gm)].map(([, name = '']) => name);
+    const known = new Set(
+      types.flatMap((name) => [name, `${name}_bucket`, `${name}_sum`, `${name}_count`]),
+    );
+    for (const { title, targets } of panels) {
+      const shown = targets.flatMap(({ expr }: { readonly expr: string }) =>
+        expr.match(/\b(gantry|process)_\w+/g),
+      );
+      expect(shown.length, title).toBeGreaterThan(0);
+      for (const name of shown) expect(known, title).toContain(name);
+    }
   });
 
   test('counts pulls, their bytes, and why they fail', async ({ daemon, busybox }) => {
