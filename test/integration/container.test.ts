@@ -1,4 +1,5 @@
 import { status } from '@grpc/grpc-js';
+import { readFileSync } from 'node:fs';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { describe, expect, inject } from 'vitest';
 import { ContainerState, type ContainerFilter, NamespaceMode } from '#api/cri/v1/types.ts';
@@ -30,6 +31,9 @@ async function busyboxWith({ cri }: Daemon, defaults: ImageDefaults): Promise<st
   await cri.pullImage({ image: { image: reference } });
   return reference;
 }
+
+/** As systemd has it. */
+const isRootShared = / \/ \/ \S+ shared:/.test(readFileSync('/proc/self/mountinfo', 'utf8'));
 
 describe('a container', () => {
   test('goes from created to running to exited', async ({ daemon, busybox }) => {
@@ -280,6 +284,26 @@ describe('a container', () => {
     const { status: end } = await runToEnd(cri, pod, containerConfig(busybox, { command }));
     expect(end.exitCode).not.toBe(0);
   });
+
+  test.runIf(isRootShared)(
+    'that mounts all of the node lets go of pods that are gone',
+    async ({ daemon, busybox }) => {
+      const { cri } = daemon;
+      const other = await runPod(daemon);
+      const mounts = [{ containerPath: '/node', hostPath: '/', readonly: true }];
+      const pod = await runPod(daemon);
+      const containerId = await runContainer(
+        cri,
+        pod,
+        containerConfig(busybox, { ...forever, mounts }),
+      );
+      const sees = async () =>
+        (await exec(cri, containerId, 'cat /proc/self/mountinfo')).stdout.includes(other.id);
+      expect(await sees()).toBe(true);
+      await cri.removePodSandbox({ podSandboxId: other.id });
+      expect(await sees()).toBe(false);
+    },
+  );
 
   test('has the folders that its image declares as volumes', async ({ daemon }) => {
     const reference = await busyboxWith(daemon, { Volumes: { '/var/lib/data': {}, '/tmp': {} } });

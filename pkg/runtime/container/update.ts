@@ -30,7 +30,7 @@ export async function updateContainer(
     writeResources(engine, container, resources);
     if (container.state.kind === 'running') await applyToCgroup(engine, container, resources);
   } catch (cause) {
-    writeResources(engine, container, container.resources);
+    restore(engine, container);
     throw new Fault(faultCode(cause), `update container "${id}"`, { cause });
   }
   // Its state may have changed meanwhile: an end is recorded without the lock.
@@ -50,6 +50,15 @@ export function mergeResources(
     hugepageLimits: [...kept, ...changes.hugepageLimits],
     unified: { ...old.unified, ...changes.unified },
   };
+}
+
+/** A disk that was too full for the new bundle has the old one still. */
+function restore(engine: Engine, container: Container): void {
+  try {
+    writeResources(engine, container, container.resources);
+  } catch (error) {
+    engine.log.warn({ containerId: container.id, error }, 'a bundle could not be written again');
+  }
 }
 
 /** By rename, so that a start never finds half a specification. */
