@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { isAbsolute, join } from 'node:path';
 import * as v from 'valibot';
 import type { TlsOptions } from '#streaming/tls/certificate.ts';
@@ -20,7 +21,10 @@ export const streamingSchema = v.pipe(
     advertise_address: v.optional(
       v.pipe(
         v.string(),
-        v.regex(/^([\w.-]+|[\da-f:]+)$/i, 'must be a host name or an address, without a port'),
+        v.check(
+          (host) => isIP(host) !== 0 || /^[\w.-]+$/.test(host),
+          'must be a host name or an address, without a port',
+        ),
       ),
     ),
     tls: v.optional(v.boolean(), false),

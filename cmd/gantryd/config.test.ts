@@ -51,6 +51,10 @@ it.each([
     '[network]\nsubnets = ["10.1.0.0/16", "fd00::1/64"]',
     'network.subnets: use subnet "fd00::1/64": it begins inside of fd00::/64',
   ],
+  ['[streaming]\nlisten = "localhost:1"', 'streaming.listen: must be an address and a port'],
+  ['[streaming]\nadvertise_address = "a:1"', 'streaming.advertise_address: must be a host name'],
+  ['[streaming]\ntls = true\ntls_cert_file = "/c"', 'tls_cert_file and tls_key_file come together'],
+  ['[streaming]\ntls_cert_file = "/c"\ntls_key_file = "/k"', 'tls_cert_file needs tls = true'],
   ['root = [', 'read the configuration'],
   [
     'cgroup_parent = "/pods"\n[runtime]\ncgroup_driver = "systemd"',
