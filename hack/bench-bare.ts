@@ -13,6 +13,7 @@ import { sweep } from '#harness/leftovers.ts';
 import { mountFilesystem, unmount } from '#linux/mount.ts';
 import { createNamespaces, removeNamespace } from '#linux/namespace.ts';
 import { openSystemThread } from '#linux/system-thread.ts';
+import { parseExact, stringifyExact } from '#runtime/spec/exact-json.ts';
 import { tar } from '#harness/tar.ts';
 import { busyboxEntries } from '#harness/image.ts';
 
@@ -130,13 +131,13 @@ async function startContainer(container: BareContainer): Promise<void> {
 }
 
 function configuration({ place, id, folder, rootfs, bundle }: BareContainer): string {
-  const config: Bundle = JSON.parse(bundle);
+  const config = parseExact<Bundle>(bundle);
   config.root.path = rootfs;
   config.linux.cgroupsPath = `${place.cgroupParent}/${id}`;
   for (const namespace of config.linux.namespaces) {
     if (namespace.path !== undefined) namespace.path = join(folder, fileOf(namespace.type));
   }
-  return JSON.stringify(config);
+  return stringifyExact(config);
 }
 
 function monitorArgs(id: string, folder: string, root: string): string[] {
