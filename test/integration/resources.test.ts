@@ -91,12 +91,14 @@ describe('limits', () => {
     const config = containerConfig(busybox, { ...forever, linux: { resources: asked } });
     const containerId = await createContainer(cri, pod, config);
     await cri.startContainer({ containerId });
-    const refused = cri.updateContainerResources({ containerId, linux: { cpusetCpus: '4095' } });
+    const linux = { memoryLimitInBytes: 32 * MiB, cpuQuota: 60_000, cpusetCpus: '4095' };
+    const refused = cri.updateContainerResources({ containerId, linux });
     await expect(refused).rejects.toMatchObject({
       details: expect.stringContaining(`update container "${containerId}"`),
     });
     const { resources } = await containerStatus(cri, containerId);
     expect(resources?.linux?.cpusetCpus).toBe('');
+    expect(await limitsOf(cri, containerId)).toEqual([64 * MiB, 50_000, 500]);
   });
 
   test('of a pod may be announced', async ({ daemon }) => {

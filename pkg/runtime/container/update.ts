@@ -30,7 +30,7 @@ export async function updateContainer(
     writeResources(engine, container, resources);
     if (container.state.kind === 'running') await applyToCgroup(engine, container, resources);
   } catch (cause) {
-    restore(engine, container);
+    await restore(engine, container);
     throw new Fault(faultCode(cause), `update container "${id}"`, { cause });
   }
   // Its state may have changed meanwhile: an end is recorded without the lock.
@@ -52,12 +52,14 @@ export function mergeResources(
   };
 }
 
-/** A disk that was too full for the new bundle has the old one still. */
-function restore(engine: Engine, container: Container): void {
+/** Takes back what was changed before the kernel, or a full disk, refused the rest. */
+async function restore(engine: Engine, container: Container): Promise<void> {
+  const { id, state, resources } = container;
   try {
-    writeResources(engine, container, container.resources);
+    writeResources(engine, container, resources);
+    if (state.kind === 'running') await applyToCgroup(engine, container, resources);
   } catch (error) {
-    engine.log.warn({ containerId: container.id, error }, 'a bundle could not be written again');
+    engine.log.warn({ containerId: id, error }, 'limits that were refused are not all taken back');
   }
 }
 
