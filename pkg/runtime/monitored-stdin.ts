@@ -1,7 +1,8 @@
-import { constants, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { constants, openSync, readdirSync, readlinkSync } from 'node:fs';
 import { isErrno } from '#errors/fault.ts';
+import { readIfThere } from '#linux/read-file.ts';
 
-/** The pipe's writing end is the caller's to close; with a terminal there is none. */
+/** The pipe's writing end, which is the caller's to close; without one, the monitor takes input. */
 export type MonitoredStdin = { readonly pipeFd: number | undefined };
 
 /** The descriptor by which conmon has told of the container's start: see createMonitored(). */
@@ -10,27 +11,25 @@ const accessModes = 3;
 const O_CLOEXEC = 0o2000000;
 
 /**
- * Opens the stdin of a container whose monitor has this pid. Undefined when there is none, or none any
- * more: the container was made without, or its end has come, or nobody reads it.
+ * Opens the stdin of a container that was made with one, whose monitor has this pid. Undefined when its
+ * end has come, or nobody reads it any more.
  */
 export function openMonitoredStdin(
   monitorPid: number,
-  { tty }: { readonly tty: boolean },
+  { tty, stdinOnce }: { readonly tty: boolean; readonly stdinOnce: boolean },
 ): MonitoredStdin | undefined {
   const folder = `/proc/${monitorPid}/fd`;
   const open = readdirSync(folder).map((fd) => ({ fd, target: linkTarget(`${folder}/${fd}`) }));
-  // conmon has its end of a terminal twice, and closes the one that it writes to.
-  if (tty) {
-    const terminals = open.filter(({ target }) => target.endsWith('/ptmx'));
-    return terminals.length === 2 ? { pipeFd: undefined } : undefined;
-  }
   const stdin = open.find(
     ({ fd, target }) =>
       fd !== reportFd &&
       target.startsWith('pipe:') &&
       isOwnOutput(`/proc/${monitorPid}/fdinfo/${fd}`),
   );
-  return stdin && openPipe(`${folder}/${stdin.fd}`);
+  if (stdin !== undefined && !tty) return openPipe(`${folder}/${stdin.fd}`);
+  // conmon has its end of a terminal twice, and closes the one that it writes to.
+  const isTerminalOpen = open.filter(({ target }) => target.endsWith('/ptmx')).length === 2;
+  return !stdinOnce || (tty && isTerminalOpen) ? { pipeFd: undefined } : undefined;
 }
 
 function linkTarget(path: string): string {
@@ -48,10 +47,7 @@ function linkTarget(path: string): string {
  * been closed on exec. The flags are octal: proc_pid_fdinfo(5).
  */
 function isOwnOutput(path: string): boolean {
-  const flags = Number.parseInt(
-    /^flags:\s*(\d+)/m.exec(readFileSync(path, 'latin1'))?.[1] ?? '',
-    8,
-  );
+  const flags = Number.parseInt(/^flags:\s*(\d+)/m.exec(readIfThere(path) ?? '')?.[1] ?? '', 8);
   return (flags & accessModes) === constants.O_WRONLY && (flags & O_CLOEXEC) !== 0;
 }
 

@@ -70,11 +70,10 @@ async function connect(
   { stdin, stdout, stderr }: AttachStreams,
 ): Promise<Attached> {
   const { folder, monitorPidFile } = engine.layout.container(id);
-  const { tty } = config;
   const wantsStdin = config.stdin && stdin !== undefined;
   try {
     const monitorPid = Number(readFileSync(monitorPidFile, 'utf8'));
-    const input = wantsStdin ? openMonitoredStdin(monitorPid, { tty }) : undefined;
+    const input = wantsStdin ? openMonitoredStdin(monitorPid, config) : undefined;
     return await engine.attachPump.attach({
       containerId: id,
       folder,
