@@ -5,15 +5,12 @@ import { WebSocket } from 'ws';
 import { controlFrame, dataFrameHeader, readFrames, uint32 } from '#streaming/spdy/frame.ts';
 import { HeaderBlocks } from '#streaming/spdy/header-block.ts';
 
-/** A session at the URL of an Exec, by WebSocket, in a protocol that every runtime speaks. */
-export async function openWebSocket(url: string): Promise<WebSocket> {
+/**
+ * Has a session at the URL of an Exec, by WebSocket in a protocol that every runtime speaks; returns how
+ * many bytes of standard output, which is the first channel, came to its end.
+ */
+export async function countBytes(url: string): Promise<number> {
   const webSocket = new WebSocket(url.replace('http', 'ws'), 'v4.channel.k8s.io');
-  await once(webSocket, 'open');
-  return webSocket;
-}
-
-/** Reads standard output, which is the first channel, to its end; returns how much it was. */
-export async function countBytes(webSocket: WebSocket): Promise<number> {
   let bytes = 0;
   webSocket.on('message', (message: Buffer) => {
     if (message[0] === 1) bytes += message.length - 1;

@@ -4,14 +4,14 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { connect, createServer, type AddressInfo } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { NamespaceMode } from '#api/cri/v1/types.ts';
 import type { Cri } from '#harness/client.ts';
-import { startDaemon } from '#harness/daemon.ts';
+import { type Daemon, startDaemon } from '#harness/daemon.ts';
 import { buildImage, busyboxLayer } from '#harness/image.ts';
 import { untilInterrupted } from '#harness/interruption.ts';
 import { containerConfig, forever, type Pod, podConfig, runContainer } from '#harness/pods.ts';
@@ -21,7 +21,8 @@ import { type Containerd, startContainerd } from './bench-containerd.ts';
 import { median } from './bench-median.ts';
 import { bringPeers, describePeers } from './bench-peers.ts';
 import { type AttachTransfer, fromAttached, intoAttached } from './bench-stream-attach.ts';
-import { countBytes, openSpdy, openWebSocket } from './bench-stream-clients.ts';
+import { countBytes, openSpdy } from './bench-stream-clients.ts';
+import { isSameThroughPort, isSameThroughProgram } from './bench-stream-identity.ts';
 import { memoryKib } from './bench-usage.ts';
 
 const usage = `Usage: hack/bench stream [--rounds N] [--transfers N] [--mib N] [--sessions N] [--execs N]
@@ -65,16 +66,16 @@ type Subject = {
 async function subjectOf(
   name: string,
   { cri, socket }: { readonly cri: Cri; readonly socket: string },
-  { image, logs }: { readonly image: string; readonly logs: string },
+  { image, daemon }: { readonly image: string; readonly daemon: Daemon },
 ): Promise<Subject> {
   await cri.pullImage({ image: { image } });
-  const base = podConfig({ place: { directory: logs } } as Parameters<typeof podConfig>[0]);
-  const options = { network: NamespaceMode.NODE, pid: NamespaceMode.CONTAINER };
+  const base = podConfig(daemon);
+  const namespaceOptions = { network: NamespaceMode.NODE, pid: NamespaceMode.CONTAINER };
   // A pod on the node's network has the node's name.
   const config = {
     ...base,
     hostname: '',
-    linux: { securityContext: { namespaceOptions: options } },
+    linux: { securityContext: { namespaceOptions } },
   };
   const { podSandboxId } = await cri.runPodSandbox({ config });
   const pod = { id: podSandboxId, config };
@@ -121,7 +122,7 @@ const bySpdy: Act = (subject) =>
 const byWebSocket: Act = async ({ cri, containerId }) => {
   const { url } = await cri.exec({ containerId, cmd: zeros, stdout: true });
   return timed(async () => {
-    const bytes = await countBytes(await openWebSocket(url));
+    const bytes = await countBytes(url);
     if (bytes !== transferBytes) throw new Error(`${bytes} of ${transferBytes} bytes came`);
   });
 };
@@ -145,36 +146,69 @@ function attachTransfer(subject: Subject): AttachTransfer {
 const fromAttach: Act = (subject) => fromAttached(attachTransfer(subject));
 const intoAttach: Act = (subject) => intoAttached(attachTransfer(subject));
 
-/** From a server on the node's network to a client there. */
-async function throughPort(subject: Subject): Promise<number> {
-  const chunk = Buffer.alloc(64 * 1024);
-  const server = createServer((socket) => {
-    let left = transferBytes;
-    const write = (): void => {
-      while (left > 0 && ((left -= chunk.length), socket.write(chunk)));
-      if (left <= 0) socket.end();
-    };
-    socket.on('drain', write).on('error', () => {});
-    write();
-  });
-  server.listen(0, '127.0.0.1');
+/** Serves on the node's network, and forwards a port to there through the subject's pod, for a while. */
+async function withPort<Result>(
+  { subject, transport }: { readonly subject: Subject; readonly transport: string },
+  serve: (socket: Socket) => void,
+  use: (port: number) => Promise<Result>,
+): Promise<Result> {
+  const server = createServer({ allowHalfOpen: true }, serve).listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  const words = crictlArgs(subject, 'port-forward', subject.podSandboxId, `:${port}`);
-  const client = spawn(crictl, words, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const address = server.address();
+  const port = address !== null && typeof address === 'object' ? address.port : 0;
+  const words = [`--transport=${transport}`, subject.podSandboxId, `:${port}`];
+  const args = crictlArgs(subject, 'port-forward', ...words);
+  const client = spawn(crictl, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   try {
     const [line] = await once(client.stdout.setEncoding('utf8'), 'data');
-    const local = Number(/127\.0\.0\.1:(\d+) ->/.exec(line)?.[1]);
-    return await timed(async () => {
-      let bytes = 0;
-      const socket = connect(local, '127.0.0.1').on('data', (data) => (bytes += data.length));
-      await once(socket, 'end');
-      if (bytes !== transferBytes) throw new Error(`${bytes} of ${transferBytes} bytes came`);
-    });
+    return await use(Number(/127\.0\.0\.1:(\d+) ->/.exec(line)?.[1]));
   } finally {
     client.kill('SIGKILL');
     server.close();
   }
+}
+
+/** Sends zeros to whoever connects. */
+function sendZeros(socket: Socket): void {
+  const chunk = Buffer.alloc(64 * 1024);
+  let left = transferBytes;
+  const write = (): void => {
+    while (left > 0) {
+      left -= chunk.length;
+      if (!socket.write(chunk)) return;
+    }
+    socket.end();
+  };
+  socket.on('drain', write).on('error', () => {});
+  write();
+}
+
+async function readZeros(port: number): Promise<void> {
+  let bytes = 0;
+  const socket = connect(port, '127.0.0.1').on('data', (data) => (bytes += data.length));
+  await once(socket, 'end');
+  if (bytes !== transferBytes) throw new Error(`${bytes} of ${transferBytes} bytes came`);
+}
+
+/** From a server on the node's network to a client there. */
+const throughPort: Act = (subject) =>
+  withPort({ subject, transport: 'spdy' }, sendZeros, (port) => timed(() => readZeros(port)));
+
+/** The ways on which bytes did not come back as they were sent. */
+async function spoiltWays(subject: Subject): Promise<string[]> {
+  const spoilt: string[] = [];
+  for (const transport of ['spdy', 'websocket']) {
+    const words = ['exec', `--transport=${transport}`, '-i', subject.containerId, 'cat'];
+    const command = [crictl, ...crictlArgs(subject, ...words)];
+    if (!(await isSameThroughProgram(command, transferBytes))) spoilt.push(`exec, ${transport}`);
+    const isSame = await withPort(
+      { subject, transport },
+      (socket) => socket.on('error', () => {}).pipe(socket),
+      (port) => isSameThroughPort(port, transferBytes),
+    );
+    if (!isSame) spoilt.push(`port-forward, ${transport}`);
+  }
+  return spoilt;
 }
 
 /** What so many sessions take of the daemon that do nothing, or whose clients do not read. MiB. */
@@ -265,7 +299,7 @@ async function measure(): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'gantry-bench-'));
   resources.defer(() => rm(directory, { recursive: true, force: true }));
   const daemon = resources.use(await startDaemon());
-  const where = { image, logs: directory };
+  const where = { image, daemon };
   const own = await subjectOf('gantry', { cri: daemon.cri, socket: daemon.place.socket }, where);
   const subjects = [own];
   if (!options['without-containerd']) {
@@ -288,6 +322,10 @@ async function measure(): Promise<void> {
     'through port-forward, SPDY (crictl)',
     await alternate(subjects, transfers, throughPort),
     rate,
+  );
+  const spoilt = await spoiltWays(own);
+  console.log(
+    `\n${mib} MiB there and back: ${spoilt.length === 0 ? 'the same' : `SPOILT by ${spoilt.join(' and ')}`}`,
   );
   console.log(
     `\n${options.sessions} open sessions, RSS in MiB:`,

@@ -5,6 +5,7 @@ import { createReadStream, openSync, closeSync, readdirSync, readFileSync } from
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
+import { NamespaceMode } from '#api/cri/v1/types.ts';
 import { execa } from 'execa';
 import { describe, expect } from 'vitest';
 import { crictlCommand, hasCrictl } from './harness/crictl.ts';
@@ -190,6 +191,25 @@ describe.skipIf(!hasCrictl).each(['spdy', 'websocket'])('crictl exec by %s', (tr
       expect(stdout).toBe('goes on');
     },
   );
+
+  test('ends with the container, also among the processes of the node', async ({
+    daemon,
+    busybox,
+  }) => {
+    const { place } = daemon;
+    const namespaceOptions = { pid: NamespaceMode.NODE };
+    const linux = { securityContext: { namespaceOptions } };
+    const pod = await runPod(daemon, { linux });
+    const config = containerConfig(busybox, { ...forever, linux });
+    const containerId = await runContainer(daemon.cri, pod, config);
+    const hasSleep = () => processes(place).some(({ command }) => command === 'sleep 65426');
+    const script = 'setsid sleep 65426 & sleep 65426';
+    const client = execa(...execCommand(place, containerId, 'sh', '-c', script), { reject: false });
+    await eventually('the command runs', hasSleep);
+    await daemon.cri.stopContainer({ containerId, timeout: 5 });
+    await eventually('no process is left', () => !hasSleep());
+    await client;
+  });
 
   running('gives a terminal of the client’s size', async ({ daemon, containerId }) => {
     const [crictl, args] = execCommand(daemon.place, '-it', containerId, 'sh', '-c');

@@ -22,26 +22,28 @@ const running = test.extend('containerId', async ({ daemon, busybox }) =>
 
 type Request = Parameters<Daemon['cri']['exec']>[0];
 
-async function open(url: string, ...protocols: readonly string[]): Promise<WebSocket> {
-  const webSocket = new WebSocket(url, [...protocols]);
-  webSocket.on('error', () => {});
-  await once(webSocket, 'open');
-  return webSocket;
-}
+type Client = {
+  readonly webSocket: WebSocket;
+  /** What has come so far on each channel, by its number. */
+  readonly said: Readonly<Record<string, string>>;
+  readonly closed: Promise<unknown>;
+};
 
-/** What comes on each channel, by its number, to the end. */
-async function read(webSocket: WebSocket): Promise<Record<string, string>> {
+/** Listens from the start: the first message may come with the answer to the handshake. */
+async function open(url: string, protocols: readonly string[], options = {}): Promise<Client> {
+  const webSocket = new WebSocket(url, [...protocols], options).on('error', () => {});
   const said: Record<string, string> = {};
-  const isText = webSocket.protocol.includes('base64');
   webSocket.on('message', (message: Buffer) => {
+    const isText = webSocket.protocol.includes('base64');
     const channel = isText ? message.toString('latin1', 0, 1) : `${message[0]}`;
     const bytes = isText
       ? Buffer.from(message.toString('latin1', 1), 'base64')
       : message.subarray(1);
     said[channel] = (said[channel] ?? '') + bytes.toString();
   });
-  await once(webSocket, 'close');
-  return said;
+  const closed = once(webSocket, 'close');
+  await once(webSocket, 'open');
+  return { webSocket, said, closed };
 }
 
 describe('exec by WebSocket', () => {
@@ -66,18 +68,21 @@ describe('exec by WebSocket', () => {
     running(`speaks "${protocol}"`, async ({ daemon, containerId }) => {
       const request: Request = { containerId, cmd: sh(script), stdout: true, stderr: true };
       const { url } = await daemon.cri.exec(request);
-      const webSocket = await open(url, ...(protocol === '' ? [] : [protocol]));
+      const { webSocket, said, closed } = await open(url, protocol === '' ? [] : [protocol]);
       expect(webSocket.protocol).toBe(protocol);
-      expect(await read(webSocket)).toEqual({ 1: 'out\n', 2: 'err\n', 3: last });
+      await closed;
+      expect(said).toEqual({ 1: 'out\n', 2: 'err\n', 3: last });
     });
   }
 
   running('ends a command’s input at the sign for it', async ({ daemon, containerId }) => {
     const request: Request = { containerId, cmd: ['cat'], stdin: true, stdout: true };
-    const webSocket = await open((await daemon.cri.exec(request)).url, 'v5.channel.k8s.io');
+    const { url } = await daemon.cri.exec(request);
+    const { webSocket, said, closed } = await open(url, ['v5.channel.k8s.io']);
     webSocket.send(Buffer.from('\0hello'));
     webSocket.send(Buffer.of(255, 0));
-    expect(await read(webSocket)).toMatchObject({ 1: 'hello' });
+    await closed;
+    expect(said).toMatchObject({ 1: 'hello' });
   });
 
   running('resizes a terminal', async ({ daemon, containerId }) => {
@@ -89,11 +94,12 @@ describe('exec by WebSocket', () => {
       stdin: true,
       stdout: true,
     };
-    const webSocket = await open((await daemon.cri.exec(request)).url, 'v4.channel.k8s.io');
-    const said = read(webSocket);
-    await once(webSocket, 'message');
+    const { url } = await daemon.cri.exec(request);
+    const { webSocket, said, closed } = await open(url, ['v4.channel.k8s.io']);
+    await eventually('the command waits', () => said['1']?.includes('ready'));
     webSocket.send(Buffer.from('\x04{"Width":91,"Height":19}'));
-    expect((await said)['1']).toContain('19 91');
+    await closed;
+    expect(said['1']).toContain('19 91');
   });
 
   running(
@@ -102,7 +108,8 @@ describe('exec by WebSocket', () => {
       const { place } = daemon;
       for (let round = 0; round < 20; round += 1) {
         const request: Request = { containerId, cmd: ['sleep', '65427'], stdout: true };
-        const webSocket = await open((await daemon.cri.exec(request)).url, 'v5.channel.k8s.io');
+        const { url } = await daemon.cri.exec(request);
+        const { webSocket } = await open(url, ['v5.channel.k8s.io']);
         // Somewhere between the request and the command.
         for (let turn = 0; turn < round * 20; turn += 1) await new Promise(setImmediate);
         webSocket.terminate();
@@ -121,7 +128,8 @@ describe('exec by WebSocket', () => {
     const before = rss();
     for (let count = 0; count < 8; count += 1) {
       const request: Request = { containerId, cmd: ['cat', '/dev/zero'], stdout: true };
-      const webSocket = await open((await daemon.cri.exec(request)).url, 'v5.channel.k8s.io');
+      const { url } = await daemon.cri.exec(request);
+      const { webSocket } = await open(url, ['v5.channel.k8s.io']);
       webSocket.pause();
       clients.push(webSocket);
     }
@@ -232,8 +240,9 @@ describe.skipIf(!hasCrictl)('TLS', () => {
     const { url } = await daemon.cri.exec(request);
     expect(url).toMatch(/^https:\/\/127\.0\.0\.1:/);
     const ca = readFileSync(join(daemon.place.state, 'streaming.crt'));
-    const webSocket = new WebSocket(url, 'v5.channel.k8s.io', { ca });
-    expect(await read(webSocket)).toMatchObject({ 1: 'hello\n' });
+    const { said, closed } = await open(url, ['v5.channel.k8s.io'], { ca });
+    await closed;
+    expect(said).toMatchObject({ 1: 'hello\n' });
     for (const transport of ['spdy', 'websocket']) {
       const words = ['exec', `--transport=${transport}`, containerId, 'echo', 'hello'];
       const { stdout } = await execa(...crictlCommand(daemon.place, ...words));
