@@ -1,6 +1,6 @@
 import type { EventView } from '#admin/event-json.ts';
 import type { Command } from './command.ts';
-import { printJson } from './output.ts';
+import { endWithReader, printJson } from './output.ts';
 import type { Style } from './style.ts';
 import { type Cell, formatTable } from './table.ts';
 
@@ -22,6 +22,7 @@ Flags:
       else answer.events.forEach(print);
       return;
     }
+    endWithReader();
     const following = { ...request, query: { follow: 'true' } };
     for await (const event of admin.lines<EventView>(following)) {
       if (isJson) process.stdout.write(`${JSON.stringify(event)}\n`);

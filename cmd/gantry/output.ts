@@ -10,3 +10,8 @@ export function printJson(value: unknown): void {
 export function printTable(rows: readonly (readonly Cell[])[]): void {
   process.stdout.write(formatTable(rows));
 }
+
+/** For what goes on without end: ends the program when nobody reads its output any more, as SIGPIPE does. */
+export function endWithReader(): void {
+  process.stdout.on('error', () => process.exit(0));
+}

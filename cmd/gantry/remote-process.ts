@@ -1,6 +1,7 @@
 import { WebSocket } from 'ws';
 import { ExitError } from './command.ts';
 import { LocalStreams } from './local-streams.ts';
+import { endWithReader } from './output.ts';
 
 export type RemoteOptions = {
   /** The daemon's admin socket. */
@@ -41,6 +42,8 @@ export async function runRemotely(options: RemoteOptions): Promise<number> {
   });
   await Promise.race([opened(socket), ended.promise]);
   using local = new LocalStreams({ hasTerminal });
+  // The command ends with us.
+  endWithReader();
   local.onResize(({ columns, rows }) => {
     const size = JSON.stringify({ Width: columns, Height: rows });
     socket.send(framed(channel.resize, Buffer.from(size)));

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { openCgroupfs, type Pressure } from 'cgroupfs-ts';
 import { type Command, ExitError, type Invocation } from './command.ts';
 import { LiveLines } from './live-lines.ts';
+import { endWithReader } from './output.ts';
 import { resolvePod } from './resolve.ts';
 import { bytesCell, orDash } from './sizes.ts';
 import { isTerminal, styled } from './style.ts';
@@ -30,6 +31,7 @@ Flags:
     const { options, isJson } = invocation;
     const delayMs = positive('--delay', options['delay'] ?? '2') * 1000;
     const isLive = isTerminal() && !isJson;
+    endWithReader();
     const count = positive('--count', options['count'] ?? (isLive ? 'Infinity' : '1'));
     const order = orderOf(options['sort'] ?? 'cpu');
     using keys = quitKeys(isLive);

@@ -6,7 +6,12 @@ export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
 /** What every line written while serving a request carries. */
-export type RequestContext = { readonly requestId: string; readonly rpc: string };
+export type RequestContext = {
+  readonly requestId: string;
+  readonly rpc: string;
+  /** Of the caller's trace, if it has one. */
+  readonly traceId?: string;
+};
 
 type Fields = Readonly<Record<string, unknown>>;
 

@@ -56,9 +56,11 @@ export async function answerCall<Answer extends Subject>(
     annotate(subjectOf(answer));
     return answer;
   };
-  await withRequest({ requestId, rpc }, async () => {
+  const context = callerContext(metadata);
+  const trace = context === undefined ? {} : { traceId: context.traceId };
+  await withRequest({ requestId, rpc, ...trace }, async () => {
     try {
-      const beginning = { id: requestId, name: rpc, context: callerContext(metadata) };
+      const beginning = { id: requestId, name: rpc, context };
       const answer = await (endless.has(rpc) ? operate() : tracer.operation(beginning, operate));
       log[level](fields(answer), 'done');
       done(answer);

@@ -83,6 +83,19 @@ test.for([
   expect(outcome.stderr).toContain(message);
 });
 
+test('ends, with its command, when nobody reads any more', async ({ daemon, busybox }) => {
+  await runMain(daemon, busybox);
+  const script = `${launcher} exec main yes | head -1`;
+  const { stdout } = await execa('bash', ['-c', script], { env: environment(daemon) });
+  expect(stdout).toBe('y');
+  await eventually('the command has ended', async () => {
+    const { stdout: left } = await execa(launcher, ['exec', 'main', 'ps'], {
+      env: environment(daemon),
+    });
+    return left.split('\n').every((line) => !line.endsWith(' yes'));
+  });
+});
+
 test('says so when the container has ended', async ({ daemon, busybox }) => {
   const containerId = await runMain(daemon, busybox);
   await daemon.cri.stopContainer({ containerId });

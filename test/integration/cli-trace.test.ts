@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -171,6 +171,9 @@ test('sends spans to a collector, as parts of the caller’s trace', async () =>
   const find = (name: string) => sent.find((span) => span.name === name);
   await eventually('the spans come', () =>
     sent.some((span) => span.name === 'Version' && span.traceId === traceId),
+  );
+  expect(await readFile(daemon.place.log, 'utf8')).toContain(
+    `"rpc":"Version","traceId":"${traceId}"`,
   );
   expect(sent.find((span) => span.traceId === traceId)).toMatchObject({
     name: 'Version',
