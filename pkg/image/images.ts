@@ -17,7 +17,7 @@ import { formatReference, parseReference, parseTag } from './reference.ts';
 import type { Credentials } from './registry/credentials.ts';
 import type { SnapshotKind } from './snapshots/backend.ts';
 import { stageCode, stageFault } from './stage-fault.ts';
-import type { RootfsUsage } from './usage/rootfs-usage.ts';
+import type { Activity, RootfsUsage } from './usage/rootfs-usage.ts';
 
 export { type ArchiveFormat, archiveFormats } from './archive/export-formats.ts';
 export type { Image } from './image.ts';
@@ -84,8 +84,11 @@ export type Images = {
   releaseRootfs(containerId: string): Promise<void>;
   /** Where images and what containers write are. */
   readonly root: string;
-  /** What a container has written, as last measured; what is asked for often is measured often. */
-  rootfsUsage(containerId: string): RootfsUsage | undefined;
+  /**
+   * What a container has written, as last measured. What is asked for is measured again from time to
+   * time, unless its `activity` is what it was.
+   */
+  rootfsUsage(containerId: string, activity?: Activity): RootfsUsage | undefined;
   /** The containers that have a root filesystem. */
   rootfsOwners(): readonly string[];
   close(): Promise<void>;
@@ -147,7 +150,7 @@ export async function openImages(options: ImagesOptions): Promise<Images> {
     prepareRootfs: (containerId, imageId, kind) =>
       prepareRootfs(parts, containerId, { imageId, kind }),
     releaseRootfs: async (containerId) => releaseRootfs(parts, containerId),
-    rootfsUsage: (containerId) => parts.usages.of(containerId),
+    rootfsUsage: (containerId, activity) => parts.usages.of(containerId, activity),
     root: parts.options.root,
     rootfsOwners: () => rootfs.owners(),
     close: async () => {

@@ -65,9 +65,9 @@ export function writeIo(to: WireWriter, field: number, { at, cgroup }: Reading):
 export function writeWritableLayer(
   to: WireWriter,
   field: number,
-  { images, containerId }: Subject,
+  { images, containerId, activity }: Subject,
 ): void {
-  const usage = images.rootfsUsage(containerId);
+  const usage = images.rootfsUsage(containerId, activity);
   if (usage === undefined) return;
   const mark = to.begin(field);
   to.uint(1, usage.measuredAtMs * 1e6);
@@ -82,6 +82,8 @@ export function writeWritableLayer(
 type Subject = {
   readonly images: Pick<Images, 'root' | 'rootfsUsage'>;
   readonly containerId: string;
+  /** Processor time used: without any, nothing was written. */
+  readonly activity: number | undefined;
 };
 
 /** NetworkUsage of a pod that has a network of its own. */

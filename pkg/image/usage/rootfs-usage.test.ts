@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { createLog } from '#log/log.ts';
 import { RootfsUsages, type RootfsUsagesDeps } from './rootfs-usage.ts';
 
@@ -33,6 +33,30 @@ it('RootfsUsages measures only what is asked for, one at a time', async () => {
   // Both are fresh: nothing more to do.
   await usages.close();
   expect(calls).toHaveLength(2);
+});
+
+it('RootfsUsages leaves out what has done nothing since it was measured', async () => {
+  vi.useFakeTimers({ toFake: ['Date'] });
+  try {
+    const { usages, calls } = open();
+    usages.of('one', 5);
+    calls[0]?.answer(7);
+    await expect.poll(() => usages.of('one', 5)?.inodes).toBe(7);
+    vi.setSystemTime(Date.now() + 60_000);
+    usages.of('one', 5);
+    expect(calls).toHaveLength(1);
+    usages.of('one', 6);
+    await expect.poll(() => calls.length).toBe(2);
+    calls[1]?.answer(8);
+    await expect.poll(() => usages.of('one', 6)?.inodes).toBe(8);
+    vi.setSystemTime(Date.now() + 600_000);
+    usages.of('one', 6);
+    await expect.poll(() => calls.length).toBe(3);
+    calls[2]?.answer(9);
+    await usages.close();
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 it('RootfsUsages forgets a container that goes while it is measured', async () => {

@@ -7,9 +7,17 @@ import type { MeasureCalls } from './measure-worker.ts';
 /** What a container had written over its image at a moment, in milliseconds since the Unix epoch. */
 export type RootfsUsage = Measured & { readonly measuredAtMs: number };
 
+/**
+ * Something that is another one whenever the container has done anything, such as the processor time that
+ * it used: one that did nothing has written nothing.
+ */
+export type Activity = number | undefined;
+
 type Known = RootfsUsage & {
   /** When it is to be measured again, if anybody asks. */
   readonly dueAtMs: number;
+  /** Before it was measured. */
+  readonly activity: Activity;
 };
 
 export type RootfsUsagesDeps = {
@@ -21,6 +29,8 @@ export type RootfsUsagesDeps = {
 
 /** kubelet asks every 10 seconds and acts on what it sees twice. */
 const freshMs = 20_000;
+/** Others may have a hand in it: filesystems put off what they do, and operators copy files. */
+const idleFreshMs = 600_000;
 /** Of the time, the part that measuring may take: there may be millions of files. */
 const dutyCycle = 1 / 20;
 
@@ -31,7 +41,8 @@ const dutyCycle = 1 / 20;
 export class RootfsUsages {
   readonly #deps: RootfsUsagesDeps;
   readonly #known = new Map<string, Known>();
-  readonly #queue = new Set<string>();
+  /** With their activity when they were asked for. */
+  readonly #queue = new Map<string, Activity>();
   readonly #closing = new AbortController();
   #running: Promise<void> | undefined;
 
@@ -42,13 +53,14 @@ export class RootfsUsages {
   /** A new container has written nothing. */
   begin(containerId: string): void {
     const measuredAtMs = Date.now();
-    this.#known.set(containerId, { usedBytes: 0, inodes: 0, measuredAtMs, dueAtMs: measuredAtMs });
+    const nothing = { usedBytes: 0, inodes: 0, activity: undefined };
+    this.#known.set(containerId, { ...nothing, measuredAtMs, dueAtMs: measuredAtMs });
   }
 
   /** The latest finding; undefined until there is one. An old one is replaced soon. */
-  of(containerId: string): RootfsUsage | undefined {
+  of(containerId: string, activity?: Activity): RootfsUsage | undefined {
     const known = this.#known.get(containerId);
-    if (known === undefined || known.dueAtMs <= Date.now()) this.#measureSoon(containerId);
+    if (known === undefined || isDue(known, activity)) this.#measureSoon(containerId, activity);
     return known;
   }
 
@@ -62,9 +74,9 @@ export class RootfsUsages {
     await this.#running;
   }
 
-  #measureSoon(containerId: string): void {
-    if (this.#closing.signal.aborted) return;
-    this.#queue.add(containerId);
+  #measureSoon(containerId: string, activity: Activity): void {
+    if (this.#closing.signal.aborted || this.#queue.has(containerId)) return;
+    this.#queue.set(containerId, activity);
     this.#running ??= this.#work().finally(() => {
       this.#running = undefined;
     });
@@ -72,7 +84,7 @@ export class RootfsUsages {
 
   async #work(): Promise<void> {
     const { signal } = this.#closing;
-    for (const id of this.#queue) {
+    for (const id of this.#queue.keys()) {
       const startedAt = performance.now();
       await this.#measure(id, signal);
       this.#queue.delete(id);
@@ -90,7 +102,9 @@ export class RootfsUsages {
       // It may have been forgotten meanwhile.
       if (!this.#queue.has(id)) return;
       const measuredAtMs = Date.now();
-      this.#known.set(id, { ...measured, measuredAtMs, dueAtMs: measuredAtMs + freshMs });
+      const activity = this.#queue.get(id);
+      const dueAtMs = measuredAtMs + freshMs;
+      this.#known.set(id, { ...measured, measuredAtMs, dueAtMs, activity });
     } catch (error) {
       // Its files go with a container that is removed.
       if (!signal.aborted && this.#queue.has(id)) {
@@ -98,4 +112,11 @@ export class RootfsUsages {
       }
     }
   }
+}
+
+function isDue(known: Known, activity: Activity): boolean {
+  const now = Date.now();
+  if (known.dueAtMs > now) return false;
+  const wasIdle = activity !== undefined && activity === known.activity;
+  return !wasIdle || known.measuredAtMs + idleFreshMs <= now;
 }

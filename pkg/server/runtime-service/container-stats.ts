@@ -47,7 +47,8 @@ export function writeContainerStats(
     writeSwap(to, 5, reading);
     writeIo(to, 6, reading);
   }
-  writeWritableLayer(to, 4, { images: deps.images, containerId: container.id });
+  const activity = reading?.cgroup.cpu?.usageUs;
+  writeWritableLayer(to, 4, { images: deps.images, containerId: container.id, activity });
   to.end(mark);
 }
 

@@ -103,7 +103,7 @@ async function measure(
     processes: pids.length,
     openFiles: await countOpenFiles(pids, turns),
     maxOpenFiles: limitOf(container),
-    rootfs: deps.images.rootfsUsage(id),
+    rootfs: deps.images.rootfsUsage(id, reading.cgroup.cpu?.usageUs),
     filesystem,
   };
 }
