@@ -15,6 +15,7 @@ import { openOutputPipe, startChild } from '#linux/child.ts';
 import { unreadBytes } from '#linux/descriptor-io.ts';
 import { identifyProcess, signalProcess } from '#linux/process.ts';
 import { programPath } from '#linux/program.ts';
+import { readIfThere } from '#linux/read-file.ts';
 import type { CgroupDriver } from './cgroup-path.ts';
 import type { ContainerId } from './id.ts';
 import type { Layout } from './layout.ts';
@@ -33,6 +34,8 @@ export type Monitored = {
 };
 
 const createTimeoutMs = 120_000;
+/** How long a monitor may go on after the end of its container. */
+const endTimeoutMs = 1_000;
 const answerTimeoutMs = 10_000;
 const SIGKILL = 9;
 
@@ -177,6 +180,26 @@ function readReport(text: string, monitorLog: string): number {
 
 function lastLine(path: string): string {
   return readFileSync(path, 'utf8').trim().split('\n').at(-1) ?? '';
+}
+
+/**
+ * Has a container's monitor gone, which ends by itself soon after the container has; but not when it was
+ * stopped, or when something that the container started holds its output open. Idempotent.
+ */
+export async function endMonitor(layout: Layout, id: ContainerId): Promise<void> {
+  const { monitorPidFile } = layout.container(id);
+  const pid = Number(readIfThere(monitorPidFile) ?? 0);
+  const deadline = performance.now() + endTimeoutMs;
+  while (isMonitorOf(pid, id)) {
+    if (performance.now() > deadline) return killMonitor(monitorPidFile);
+    await delay(5);
+  }
+}
+
+/** The pid may be another's by now; nothing else has the container's id on its command line so. */
+function isMonitorOf(pid: number, id: ContainerId): boolean {
+  if (pid === 0 || identifyProcess(pid) === undefined) return false;
+  return (readIfThere(`/proc/${pid}/cmdline`) ?? '').includes(`--cid\0${id}`);
 }
 
 function killMonitor(pidFile: string): void {

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect } from 'vitest';
 import { ContainerState } from '#api/cri/v1/types.ts';
@@ -67,4 +67,19 @@ describe('a container whose monitor was killed', () => {
       reason: 'Unknown',
     });
   });
+});
+
+test('a container whose monitor stands still is stopped and removed, with the monitor', async ({
+  daemon,
+  busybox,
+}) => {
+  const { cri } = daemon;
+  const id = await runContainer(cri, await runPod(daemon), containerConfig(busybox, forever));
+  const file = join(daemon.place.state, 'containers', id, 'conmon.pid');
+  const monitor = Number(readFileSync(file, 'utf8'));
+  process.kill(monitor, 'SIGSTOP');
+  await cri.stopContainer({ containerId: id, timeout: 0 });
+  expect(await containerStatus(cri, id)).toMatchObject({ exitCode: 255, reason: 'Unknown' });
+  await cri.removeContainer({ containerId: id });
+  await eventually('the monitor is gone', () => !existsSync(`/proc/${monitor}/cmdline`));
 });

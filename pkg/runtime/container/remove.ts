@@ -3,6 +3,7 @@ import { Fault, faultCode } from '#errors/fault.ts';
 import { unmountUnder } from '#linux/mount.ts';
 import type { Engine } from '#runtime/engine.ts';
 import { stage } from '#trace/span.ts';
+import { endMonitor } from '#runtime/monitor.ts';
 import type { Container } from './container.ts';
 import { clearProcesses } from './exit.ts';
 import { releaseImageVolumes } from './image-volumes.ts';
@@ -32,6 +33,7 @@ export async function releaseContainer(engine: Engine, container: Container): Pr
   const paths = engine.layout.container(id);
   const hasRun = container.state.kind !== 'created' && container.state.kind !== 'creating';
   if (hasRun && !(await engine.exits.isCleared(id))) await clearProcesses(engine, container);
+  if (hasRun) await stage('monitor', () => endMonitor(engine.layout, id));
   stage('unmount', () => unmountUnder(paths.folder));
   await stage('snapshot', () => engine.images.releaseRootfs(id));
   await stage('image', () => releaseImageVolumes(engine, container));
