@@ -7,6 +7,7 @@ import {
   pipe2,
   posixSpawn,
   spawnActionsChdir,
+  spawnActionsCloseFrom,
   spawnActionsDestroy,
   spawnActionsDup2,
   spawnActionsInit,
@@ -72,6 +73,8 @@ export function startChild({ path, args, env, cwd, stdio }: Command): Child {
       if (typeof given === 'number') spawnActionsDup2(actions, given, target);
       else spawnActionsOpen(actions, target, given ?? '/dev/null', constants.O_RDWR, 0);
     });
+    // Ours close by themselves, those that whoever started us left open do not.
+    spawnActionsCloseFrom(actions, stdio.length);
     if (cwd !== undefined) spawnActionsChdir(actions, cwd);
     const pid = new Int32Array(1);
     const environment = Object.entries(env).map(([name, value]) => `${name}=${value}`);

@@ -190,6 +190,9 @@ export const spawnActionsDup2 = declare<[Buffer, number, number]>(
 export const spawnActionsOpen = declare<[Buffer, number, string, number, number]>(
   'int posix_spawn_file_actions_addopen(void *actions, int fd, const char *path, int flags, uint32_t mode)',
 );
+export const spawnActionsCloseFrom = declare<[Buffer, number]>(
+  'int posix_spawn_file_actions_addclosefrom_np(void *actions, int from)',
+);
 export const spawnActionsChdir = declare<[Buffer, string]>(
   'int posix_spawn_file_actions_addchdir_np(void *actions, const char *path)',
 );
