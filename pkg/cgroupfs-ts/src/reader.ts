@@ -64,6 +64,12 @@ export function hasChildren(directory: string): boolean {
   return (unlessGone(() => statSync(directory))?.nlink ?? 0) > 2;
 }
 
+/** The directories in a directory: the cgroups below. */
+export function childrenOf(directory: string): string[] {
+  const entries = unlessGone(() => readdirSync(directory, { withFileTypes: true })) ?? [];
+  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => `${directory}/${name}`);
+}
+
 let buffer = Buffer.allocUnsafeSlow(16 * 1024);
 
 /**

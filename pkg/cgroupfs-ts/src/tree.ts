@@ -1,9 +1,9 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CgroupError, hasCode, isGone } from './error.ts';
 import { type CgroupMounts, hierarchyRoots } from './mounts.ts';
-import { hasChildren, plainSyncReader, type SyncReader } from './reader.ts';
+import { childrenOf, hasChildren, plainSyncReader, type SyncReader } from './reader.ts';
 
 /** Where a cgroup is, or would be, in each hierarchy. Refuses the root and paths that lead elsewhere. */
 export function directoriesOf(mounts: CgroupMounts, path: string): string[] {
@@ -59,11 +59,8 @@ function listProcesses(directory: string, reader: SyncReader): number[] {
   const own = pidsIn(reader.read(`${directory}/cgroup.procs`) ?? '');
   if (!hasChildren(directory)) return own;
   // What is below comes and goes.
-  const children = plainSyncReader
-    .list(directory)
-    .map((name) => join(directory, name))
-    .filter((each) => statSync(each, { throwIfNoEntry: false })?.isDirectory());
-  return [...own, ...children.flatMap((each) => listProcesses(each, plainSyncReader))];
+  const below = childrenOf(directory).map((each) => listProcesses(each, plainSyncReader));
+  return [...own, ...below.flat()];
 }
 
 async function processesOf(directory: string): Promise<number[]> {
