@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { mountPointsUnder, unmount } from '#linux/mount.ts';
 import { createNamespaces, removeNamespace } from '#linux/namespace.ts';
 import { closeHomeNamespaces, insideNetns, openHomeNamespaces } from '#linux/namespace-home.ts';
@@ -23,6 +23,9 @@ import { listNeighbours } from './neighbour.ts';
 import type { PodLink } from './pod-link.ts';
 import { listRoutes, type Route } from './route.ts';
 import { NetlinkSocket } from './socket.ts';
+
+// A busy kernel takes its time over links that come and go.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
 
 let thread: SystemThread;
 let folder: string;
