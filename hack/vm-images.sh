@@ -66,12 +66,12 @@ make_system() {
   mapfile -t options < <(apt-config dump | sed -n 's/^\(Acquire::\(https\?::\|Check-\|Retries\).*\);$/--aptopt=\1/p')
   # mmdebstrap mounts folders of this machine for the programs that it runs there. In a namespace of its own
   # they go with it, however it ends, and no removal of what was left half done can reach through them.
-  nice unshare --mount mmdebstrap --variant=minbase --include="$(IFS=,; echo "${system_packages[*]}")" \
+  # The kernel has the drivers of its disks built in: INITRD is for the package of the kernel.
+  INITRD=No nice unshare --mount mmdebstrap --variant=minbase --include="$(IFS=,; echo "${system_packages[*]}")" \
     "${options[@]}" --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
     --customize-hook="tar -C '$here/vm-guest' -c . | tar -C \"\$1\" -x --no-same-owner" \
     --customize-hook='chroot "$1" systemctl mask docker-registry.service e2scrub_reap.service getty@tty1.service' \
     --customize-hook='chroot "$1" systemctl enable gantry-vm-checkout.service gantry-vm.service' \
-    --customize-hook='rm "$1"/boot/initrd*' \
     "$(. /etc/os-release && echo "$VERSION_CODENAME")" "$work/root" $sources &&
     mv "$work"/root/boot/vmlinuz-* "$work/vmlinuz" &&
     make_ext4 "$work/root" "$work/root.img" 8G && rm -rf "$work/root" && mv "$work" "$1"
