@@ -40,10 +40,9 @@ export async function openSpdy(url: string): Promise<SpdySession> {
   socket.pause();
   const blocks = new HeaderBlocks();
   for (const [index, name] of names.entries()) {
-    const block = await blocks.encode(new Map([['streamtype', name]]));
+    const block = blocks.encode(new Map([['streamtype', name]]));
     socket.write(controlFrame(1, uint32(2 * index + 1, 0), Buffer.alloc(2), block));
   }
-  blocks.close();
   let replies = 0;
   for await (const frame of readFrames(socket.iterator({ destroyOnReturn: false }))) {
     if (frame.kind === 'control' && frame.type === 2) replies += 1;

@@ -25,8 +25,8 @@ function openConnection(maxStreams = 4) {
 
 type Client = { readonly client: Duplex; readonly blocks: HeaderBlocks };
 
-async function openStream({ client, blocks }: Client, id: number): Promise<void> {
-  const block = await blocks.encode(new Map([['streamtype', 'data']]));
+function openStream({ client, blocks }: Client, id: number): void {
+  const block = blocks.encode(new Map([['streamtype', 'data']]));
   client.write(controlFrame(1, uint32(id, 0), Buffer.alloc(2), block));
 }
 
@@ -40,7 +40,7 @@ const synReply = expect.objectContaining({ kind: 'control', type: 2 });
 
 it('accepts a stream and carries both halves to their ends', async () => {
   const opened = openConnection();
-  await openStream(opened, 1);
+  openStream(opened, 1);
   expect(await opened.next()).toEqual(synReply);
   const [stream] = opened.streams;
   expect(stream?.headers.get('streamtype')).toBe('data');
@@ -66,9 +66,9 @@ it('echoes a PING', async () => {
 
 it('refuses streams beyond the limit, and a second one with the same id', async () => {
   const opened = openConnection(1);
-  await openStream(opened, 1);
-  await openStream(opened, 3);
-  await openStream(opened, 1);
+  openStream(opened, 1);
+  openStream(opened, 3);
+  openStream(opened, 1);
   expect(await opened.next()).toEqual(synReply);
   expect(await opened.next()).toMatchObject({ type: 3, payload: uint32(3, 3) });
   expect(await opened.next()).toMatchObject({ type: 3, payload: uint32(1, 1) });
@@ -78,7 +78,7 @@ it('refuses streams beyond the limit, and a second one with the same id', async 
 
 it('takes no more than it has room for from a client that nobody reads', async () => {
   const opened = openConnection();
-  await openStream(opened, 1);
+  openStream(opened, 1);
   await opened.next();
   const chunk = Buffer.alloc(64 * 1024);
   let sentBytes = 0;
@@ -95,7 +95,7 @@ it('takes no more than it has room for from a client that nobody reads', async (
 
 it('ends every stream with the connection', async () => {
   const opened = openConnection();
-  await openStream(opened, 1);
+  openStream(opened, 1);
   await opened.next();
   opened.client.end();
   await opened.served;

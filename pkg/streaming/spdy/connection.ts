@@ -64,7 +64,6 @@ export class SpdyConnection {
     } finally {
       this.#socket.destroy();
       this.#destroyStreams();
-      this.#blocks.close();
     }
   }
 
@@ -89,7 +88,7 @@ export class SpdyConnection {
       case frameType.synReply:
       case frameType.headers:
         // Nobody needs them, but those after them are compressed with them.
-        return void (await this.#blocks.decode(frame.payload.subarray(4)));
+        return void this.#blocks.decode(frame.payload.subarray(4));
       case frameType.rstStream:
         return void this.#streams.get(number(frame.payload, 0))?.duplex.destroy();
       case frameType.ping:
@@ -99,15 +98,15 @@ export class SpdyConnection {
     }
   }
 
-  async #accept(frame: Frame & { readonly kind: 'control' }): Promise<void> {
+  #accept(frame: Frame & { readonly kind: 'control' }): void {
     const id = number(frame.payload, 0);
-    const headers = await this.#blocks.decode(frame.payload.subarray(10));
+    const headers = this.#blocks.decode(frame.payload.subarray(10));
     const isValid = id % 2 === 1 && !this.#streams.has(id);
     if (!isValid) return this.#reset(id, statusCode.protocolError);
     if (this.#isClosing || this.#streams.size >= this.#options.maxStreams) {
       return this.#reset(id, statusCode.refusedStream);
     }
-    const none = await this.#blocks.encode(new Map());
+    const none = this.#blocks.encode(new Map());
     this.#send(controlFrame(frameType.synReply, uint32(id), none));
     const stream = this.#open(id, headers);
     if ((frame.flags & FLAG_FIN) !== 0) endRemote(stream);

@@ -4,7 +4,6 @@ import { array, assert, asyncProperty, nat } from 'fast-check';
 import { expect, it } from 'vitest';
 import { dictionary } from './dictionary.ts';
 import { controlFrame, dataFrameHeader, type Frame, readFrames, uint32 } from './frame.ts';
-import { HeaderBlocks } from './header-block.ts';
 
 async function read(chunks: readonly Buffer[]): Promise<Frame[]> {
   return Array.fromAsync(readFrames(Readable.from(chunks, { objectMode: true })));
@@ -45,23 +44,4 @@ it('refuses another version and a control frame without measure', async () => {
   const large = controlFrame(1);
   large.writeUIntBE(2 ** 24 - 1, 5, 3);
   await expect(read([large])).rejects.toThrow('16777215 bytes');
-});
-
-it('reads header blocks one after the other, and nothing from noise', async () => {
-  const [server, client] = [new HeaderBlocks(), new HeaderBlocks()];
-  const headers = new Map([
-    ['streamtype', 'data'],
-    ['port', '8080'],
-  ]);
-  for (let round = 0; round < 3; round += 1) {
-    expect(await server.decode(await client.encode(headers))).toEqual(headers);
-  }
-  await expect(server.decode(Buffer.from('noise'))).rejects.toThrow('unpack SPDY headers');
-});
-
-it('refuses a small block that unpacks to a large one', async () => {
-  const [server, client] = [new HeaderBlocks(), new HeaderBlocks()];
-  await expect(
-    client.encode(new Map([['name', 'x'.repeat(2 ** 21)]])).then((block) => server.decode(block)),
-  ).rejects.toThrow('unpack SPDY headers');
 });

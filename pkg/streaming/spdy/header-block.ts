@@ -1,4 +1,4 @@
-import { constants, createDeflate, createInflate, type Deflate, type Inflate } from 'node:zlib';
+import { inflateRawSync, constants } from 'node:zlib';
 import { Fault } from '#errors/fault.ts';
 import { dictionary } from './dictionary.ts';
 import { uint32 } from './frame.ts';
@@ -8,69 +8,78 @@ export type Headers = ReadonlyMap<string, string>;
 
 /** The size of a block once it is unpacked. */
 const maxBlockBytes = 1024 * 1024;
+/** How far back a block may refer: RFC 1951, section 2. */
+const windowBytes = 32 * 1024;
+/** Of a part that is not compressed: RFC 1951, section 3.2.4. */
+const maxStoredBytes = 0xffff;
+/** RFC 1950, section 2.2: deflate with a window of 32 KiB, and a dictionary, which is named. */
+const zlibHeader = Buffer.concat([Buffer.of(0x78, 0x20), uint32(adler32(dictionary))]);
 
-/** What a server says in headers is next to nothing; the usual settings take 256 KiB a connection. */
-const smallDeflate = { windowBits: 11, memLevel: 1 };
+/** An empty part, at which readers give out what they have unpacked. */
+const flush = Buffer.of(0, 0, 0, 0xff, 0xff);
 
 /**
  * The compressed header blocks of one connection: SPDY Protocol draft 3, section 2.6.10. Every block
- * has to pass, in order: each builds on those before it. One at a time in each direction.
+ * has to pass, in order: each builds on those before it.
+ *
+ * Senders end each block at a byte, so that it can be unpacked by itself, given what came before it.
+ * That takes less than a decompressor that lives on, and no other thread.
  */
 export class HeaderBlocks {
-  readonly #inflate: Inflate = createInflate({ dictionary });
-  readonly #deflate: Deflate = createDeflate({ dictionary, ...smallDeflate });
+  #window: Buffer | undefined;
+  #hasEncoded = false;
 
-  async decode(block: Buffer): Promise<Headers> {
-    return parse(await this.#unpack(block));
+  /** `invalid-argument` when it is not a block. */
+  decode(block: Buffer): Headers {
+    return parse(this.#unpack(block));
   }
 
-  async encode(headers: Headers): Promise<Buffer> {
+  /** Not compressed: a server has next to nothing to say in headers. */
+  encode(headers: Headers): Buffer {
     const parts = [...headers].flatMap((pair) => pair.map(counted));
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    using chunks = collect(this.#deflate, reject);
-    this.#deflate.write(Buffer.concat([uint32(headers.size), ...parts]));
-    // Readers want each block to end at a byte, with all of it.
-    this.#deflate.flush(constants.Z_SYNC_FLUSH, resolve);
-    await promise;
-    return Buffer.concat(chunks.list);
+    const bytes = Buffer.concat([uint32(headers.size), ...parts]);
+    if (bytes.length > maxStoredBytes) throw new RangeError(`headers of ${bytes.length} bytes`);
+    const stored = Buffer.alloc(5);
+    stored.writeUInt16LE(bytes.length, 1);
+    stored.writeUInt16LE(~bytes.length & maxStoredBytes, 3);
+    const first = this.#hasEncoded ? [] : [zlibHeader];
+    this.#hasEncoded = true;
+    return Buffer.concat([...first, stored, bytes, flush]);
   }
 
-  close(): void {
-    this.#inflate.close();
-    this.#deflate.close();
-  }
-
-  async #unpack(block: Buffer): Promise<Buffer> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    using chunks = collect(this.#inflate, () => resolve());
-    this.#inflate.write(block, () => resolve());
-    await promise;
-    const { errored: cause } = this.#inflate;
-    if (cause) throw new Fault('invalid-argument', 'unpack SPDY headers', { cause });
-    return Buffer.concat(chunks.list);
+  #unpack(block: Buffer): Buffer {
+    try {
+      const unpacked = inflateRawSync(this.#window === undefined ? withoutHeader(block) : block, {
+        dictionary: this.#window ?? dictionary,
+        finishFlush: constants.Z_SYNC_FLUSH,
+        maxOutputLength: maxBlockBytes,
+      });
+      this.#window = Buffer.concat([this.#window ?? dictionary, unpacked]).subarray(-windowBytes);
+      return unpacked;
+    } catch (cause) {
+      throw new Fault('invalid-argument', 'unpack SPDY headers', { cause });
+    }
   }
 }
 
-type Collected = Disposable & { readonly list: readonly Buffer[] };
+/** The first block begins as a stream of zlib does, with any window and at any level. */
+function withoutHeader(block: Buffer): Buffer {
+  const { length } = zlibHeader;
+  const [method = 0, flags = 0] = block;
+  const hasDictionary =
+    (flags & 0x20) !== 0 && block.subarray(2, length).equals(zlibHeader.subarray(2));
+  if ((method & 0xf) === 8 && hasDictionary) return block.subarray(length);
+  throw new RangeError('it does not begin with the dictionary of SPDY/3');
+}
 
-/** What comes out of a compressor until the scope ends. */
-function collect(source: Inflate | Deflate, fail: (cause: Error) => void): Collected {
-  const list: Buffer[] = [];
-  let sizeBytes = 0;
-  const add = (chunk: Buffer): void => {
-    sizeBytes += chunk.length;
-    if (sizeBytes <= maxBlockBytes) list.push(chunk);
-    else source.destroy(new Error(`a block has more than ${maxBlockBytes} bytes`));
-  };
-  source.on('data', add).on('error', fail);
-  return {
-    list,
-    [Symbol.dispose]: () => {
-      source.off('data', add);
-      // What fails between two blocks is told by the next one.
-      source.off('error', fail).on('error', () => {});
-    },
-  };
+/** RFC 1950, section 8.2. */
+function adler32(bytes: Buffer): number {
+  let [low, high] = [1, 0];
+  for (const byte of bytes) {
+    low = (low + byte) % 65_521;
+    high = (high + low) % 65_521;
+  }
+  return high * 65_536 + low;
 }
 
 function counted(text: string): Buffer {
