@@ -5,8 +5,9 @@ const firstLookMs = 2_000;
 const lookEveryMs = 5_000;
 /** How much the daemon may grow before it is worth the milliseconds that giving back takes. */
 const toleranceBytes = 8 * 1024 * 1024;
-/** Of the time, the part that giving back may take: what grows again at once is not worth it. */
-const dutyCycle = 1 / 1000;
+/** What grows again as soon as it is given back, as by answers to regular calls, is so less and less often. */
+const longestPauseMs = 300_000;
+const quietMs = 60_000;
 
 /**
  * Keeps the resident memory at what is in use: what was touched at the start alone is given back soon
@@ -15,20 +16,22 @@ const dutyCycle = 1 / 1000;
 export function keepMemorySmall(): Disposable {
   let inUse: number | undefined;
   let isTrimmed = false;
-  let notBeforeMs = 0;
-  const trim = async (): Promise<void> => {
-    const before = process.cpuUsage();
-    await giveBack();
-    const { user, system } = process.cpuUsage(before);
-    notBeforeMs = performance.now() + (user + system) / 1000 / dutyCycle;
+  let trimmedAtMs = Number.NEGATIVE_INFINITY;
+  let pauseMs = 0;
+  const trim = (): void => {
+    const sinceMs = performance.now() - trimmedAtMs;
+    const isRegular = sinceMs < pauseMs + quietMs;
+    pauseMs = isRegular ? Math.min(pauseMs * 2 || lookEveryMs, longestPauseMs) : 0;
+    trimmedAtMs = performance.now();
+    void giveBack();
   };
   const look = (): void => {
-    if (performance.now() < notBeforeMs) return;
+    if (performance.now() < trimmedAtMs + pauseMs) return;
     const resident = process.memoryUsage.rss();
     // Some of what was given back comes again with the first work: that is in use.
     if (isTrimmed) inUse = resident;
     isTrimmed = inUse === undefined || resident > inUse + toleranceBytes;
-    if (isTrimmed) void trim();
+    if (isTrimmed) trim();
   };
   const first = setTimeout(look, firstLookMs).unref();
   const later = setInterval(look, lookEveryMs).unref();

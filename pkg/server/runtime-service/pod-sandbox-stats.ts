@@ -60,7 +60,9 @@ export function writePodStats(
   to.raw(encodeAttributes(sandbox));
   to.end(attributes);
   const linux = to.begin(2);
-  const ofPod = readPod(engine, sandbox, ofContainers);
+  // Of a stopped one nothing runs; its cgroup is about to go.
+  const isReady = sandbox.state === 'ready';
+  const ofPod = isReady ? readPod(engine, sandbox, ofContainers) : undefined;
   if (ofPod !== undefined) {
     writeCpu(to, 1, ofPod);
     writeMemory(to, 2, ofPod);
@@ -68,7 +70,7 @@ export function writePodStats(
   }
   const at = now();
   writeNetwork(to, 3, { at, links });
-  writeProcesses(to, 4, { at, count: countPodProcesses(engine, sandbox, running) });
+  writeProcesses(to, 4, { at, count: isReady ? countPodProcesses(engine, sandbox, running) : 0 });
   for (const each of readings) writeContainerStats(to, 5, { deps, ...each });
   to.end(linux);
 }
