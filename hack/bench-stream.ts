@@ -130,12 +130,12 @@ const byWebSocket: Act = async ({ cri, containerId }) => {
 /** NaN where not all that was sent has come. */
 const intoExec: Act = async (subject) => {
   const words = crictlArgs(subject, 'exec', '-i', subject.containerId, 'dd', 'of=/dev/null');
-  const command = `head -c ${transferBytes} /dev/zero | "$0" "$@" bs=64k`;
+  const command = `head -c ${transferBytes} /dev/zero | "$0" "$@" bs=64k iflag=fullblock`;
   let said = '';
   const taken = await timed(async () => {
     said = (await execa('sh', ['-c', command, crictl, ...words])).stderr;
   });
-  return said.includes(`${transferBytes} bytes`) ? taken : Number.NaN;
+  return said.includes(`${mib * 16}+0 records in`) ? taken : Number.NaN;
 };
 
 function attachTransfer(subject: Subject): AttachTransfer {
