@@ -35,8 +35,9 @@ export class History {
 
   /** The slowest first. */
   slowest(): Operation[] {
+    const oldest = performance.timeOrigin + performance.now() - slowestAgeMs;
     const all = [...this.#byName.values()].flatMap(({ slowest }) => slowest);
-    return all.sort(bySlowness);
+    return all.filter(({ startedAtMs }) => startedAtMs > oldest).sort(bySlowness);
   }
 }
 

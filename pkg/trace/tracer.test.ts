@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, it } from 'vitest';
+import { History } from './history.ts';
 import { annotate, noteProgram, type Span, stage } from './span.ts';
 import { type Operation, Tracer } from './tracer.ts';
 
@@ -133,4 +134,22 @@ it('costs next to nothing', async () => {
   const microseconds = ((performance.now() - startedAt) * 1000) / count;
   // Some 5 where nothing else runs; a pod's start has a dozen stages in 20 ms.
   expect(microseconds).toBeLessThan(100);
+});
+
+it('forgets the slowest after an hour', async () => {
+  const history = new History();
+  const nowMs = performance.timeOrigin + performance.now();
+  const operation = (id: string, agoMs: number): Operation => ({
+    id,
+    name: 'PullImage',
+    startedAtMs: nowMs - agoMs,
+    durationMs: 1000,
+    attributes: {},
+    stages: [],
+    programs: [],
+  });
+  history.add(operation('old', 61 * 60_000));
+  history.add(operation('new', 59 * 60_000));
+  expect(ids(history.slowest())).toEqual(['new']);
+  expect(ids(history.latest())).toEqual(['new', 'old']);
 });
