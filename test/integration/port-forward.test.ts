@@ -104,6 +104,27 @@ describe.skipIf(!hasCrictl).each(['spdy', 'websocket'])(
       await daemon.cri.version({});
     });
 
+    test('goes on after a server that ends first', async ({ daemon }) => {
+      const pod = await runPod(daemon, {
+        linux: { securityContext: { namespaceOptions: { network: NamespaceMode.NODE } } },
+      });
+      const answer = randomBytes(100_000);
+      const server = createServer((socket) => socket.on('error', () => {}).end(answer));
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      try {
+        const { port } = server.address() as { port: number };
+        await using forwarded = await forward(daemon, pod, port);
+        for (let round = 0; round < 3; round += 1) {
+          const socket = await open(forwarded.port);
+          expect(await buffer(socket)).toEqual(answer);
+          socket.end();
+        }
+      } finally {
+        server.close();
+      }
+    });
+
     test('reaches the node’s loopback from a pod on the node’s network', async ({ daemon }) => {
       const pod = await runPod(daemon, {
         linux: { securityContext: { namespaceOptions: { network: NamespaceMode.NODE } } },
