@@ -322,7 +322,7 @@ describe('gantry ends', () => {
   test('with 2 when the command line is wrong, and says where help is', async ({
     daemon: { place },
   }) => {
-    for (const args of [[], ['images'], ['images', 'pull'], ['images', 'ls', '--colour']]) {
+    for (const args of [[], ['image'], ['images', 'pull'], ['images', 'ls', '--colour']]) {
       const outcome = await gantryOutcome(place, ...args);
       expect(outcome).toMatchObject({ exitCode: 2, stdout: '' });
       expect(outcome.stderr).toMatch(/^gantry: /);
