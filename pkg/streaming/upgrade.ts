@@ -39,7 +39,7 @@ export function refuse(
   const length = `${Buffer.byteLength(body)}`;
   const plain = { 'Content-Type': 'text/plain', 'Content-Length': length, Connection: 'close' };
   socket.end(head(status, { ...plain, ...headers }) + body);
-  const timer = setTimeout(() => socket.destroy(), lingerMs);
+  const timer = setTimeout(() => socket.destroy(), lingerMs).unref();
   socket.resume().once('close', () => clearTimeout(timer));
 }
 
