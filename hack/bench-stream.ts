@@ -280,7 +280,7 @@ function row(what: string, values: readonly number[], format: (value: number) =>
       ? ''
       : `(${(own / peer).toFixed(2)}x of containerd's time)`;
   console.log(
-    [what.padEnd(34), ...values.map((value) => format(value).padEnd(14)), ratio].join(''),
+    [what.padEnd(38), ...values.map((value) => format(value).padEnd(14)), ratio].join(''),
   );
 }
 
@@ -311,7 +311,7 @@ async function measure(): Promise<void> {
     subjects.push(await subjectOf('containerd', peer, where));
   }
   const transfers = Number(options.transfers);
-  console.log(['median'.padEnd(34), ...subjects.map(({ name }) => name.padEnd(14))].join(''));
+  console.log(['median'.padEnd(38), ...subjects.map(({ name }) => name.padEnd(14))].join(''));
   row('crictl exec true', await alternate(subjects, Number(options.rounds), execTrue), ms);
   row('from exec, SPDY (crictl)', await alternate(subjects, transfers, bySpdy), rate);
   row('from exec, WebSocket', await alternate(subjects, transfers, byWebSocket), rate);
