@@ -3,6 +3,7 @@ import { execa } from 'execa';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { slowness } from '#harness/wait.ts';
 
 export type Count = { readonly passed: number; readonly failed: number };
 
@@ -27,7 +28,9 @@ export async function runTests(
 ): Promise<Count> {
   const directory = mkdtempSync(join(tmpdir(), 'gantry-report-'));
   const file = join(directory, 'report.json');
-  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
+  // Where tests are slow, each is told as it ends: who ends the machine wants to know how far they came.
+  const reporter = slowness > 1 ? 'verbose' : 'default';
+  const reporters = [`--reporter=${reporter}`, '--reporter=json', `--outputFile.json=${file}`];
   const args = ['run', '--project', project, ...reporters, ...(options.args ?? [])];
   const isGood = await succeeds(['vitest', ...args], options);
   const count = countTests(file);

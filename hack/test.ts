@@ -17,7 +17,7 @@ const checks: Readonly<Record<string, () => Promise<Count>>> = {
   'conformance-runc': async () => conformance('runc'),
   vm: async () => script('hack/vm', 'test'),
   'vm-conformance': async () =>
-    script('hack/vm', 'run', '--', 'hack/conformance', '--focus', 'AppArmor'),
+    script('hack/vm', 'run', '--', 'hack/conformance', '--focus', 'AppArmor', '--parallel', '1'),
 };
 
 /** A program that succeeds or fails as one. */

@@ -80,7 +80,7 @@ make_system() {
 # Both change with what hack/setup brings.
 tools_inputs() {
   cat "$top/node_modules/.package-lock.json" "$here/setup" "$here/vm-images.sh"
-  stat -L -c '%n %s' "$top"/.tools/bin/* "$top"/.tools/busybox/bin/* 2>/dev/null || true
+  (cd "$top/.tools" && stat -L -c '%n %s' bin/* busybox/bin/* 2>/dev/null) || true
 }
 
 make_tools() {

@@ -28,7 +28,7 @@ const stages = {
   },
   systemd: {
     env: { GANTRY_TEST_CGROUP_DRIVER: 'systemd' },
-    runs: [vm('cgroup-v2'), integration('systemd-cgroups', 'container')],
+    runs: [vm('cgroup-v2'), integration('systemd-cgroups')],
   },
   installed: { env: {}, runs: [vm('service'), vm('before-reboot')] },
   rebooted: { env: {}, runs: [vm('after-reboot')] },

@@ -175,9 +175,10 @@ function apparmorProfile({
   const field = 'config.linux.security_context.apparmor';
   if (apparmor !== null) {
     const kind = profileKind(apparmor, field);
-    return kind === 'localhost'
-      ? { kind, ref: required(apparmor.localhostRef, `${field}.localhost_ref`) }
-      : { kind };
+    if (kind !== 'localhost') return { kind };
+    // With the prefix of the old field or without it: callers send both.
+    const ref = apparmor.localhostRef.replace(/^localhost\//, '');
+    return { kind, ref: required(ref, `${field}.localhost_ref`) };
   }
   if (old === '') return undefined;
   if (old === 'runtime/default') return { kind: 'runtime-default' };

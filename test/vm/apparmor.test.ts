@@ -62,6 +62,11 @@ describe('an AppArmor profile', () => {
     ['by its old name', { apparmorProfile: 'runtime/default' }, own],
     ['of the node', localhost(profileName), `${profileName} (enforce)`],
     [
+      'of the node, with a prefix as critest sends it',
+      localhost(`localhost/${profileName}`),
+      `${profileName} (enforce)`,
+    ],
+    [
       'of the node by its old name',
       { apparmorProfile: `localhost/${profileName}` },
       `${profileName} (enforce)`,
