@@ -1,5 +1,5 @@
 import { describe } from '#errors/fault.ts';
-import { exitCodes, type Command, type Invocation } from './command.ts';
+import { ExitError, exitCodes, type Command, type Invocation } from './command.ts';
 import { checkedConfig, type DaemonConfig } from './daemon-config.ts';
 import { checkCgroups } from './doctor-cgroups.ts';
 import { checkDaemon } from './doctor-daemon.ts';
@@ -56,6 +56,8 @@ async function finished(topic: () => Promise<Finding[]>): Promise<Finding[]> {
   try {
     return await topic();
   } catch (error) {
+    // checkDaemon() says that already.
+    if (error instanceof ExitError && error.reason === 'unreachable') return [];
     return [warning('check', describe(error))];
   }
 }

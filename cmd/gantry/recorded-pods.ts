@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { podViews, type PodView } from '#admin/pod-json.ts';
 import { isErrno } from '#errors/fault.ts';
@@ -24,11 +24,10 @@ function recordsOf(folders: Folders) {
 
 /** The records of some tables of a daemon that is down; `unreachable` where it has never been. */
 export function recordsIn({ root }: Folders, tables: readonly string[]): unknown[][] {
-  try {
-    return readRecords(join(root, 'gantry.db'), tables);
-  } catch (cause) {
-    throw new ExitError('unreachable', 'no gantryd answers', { cause });
-  }
+  const path = join(root, 'gantry.db');
+  if (existsSync(path)) return readRecords(path, tables);
+  const sentence = `no gantryd answers, and none has left records: there is no "${path}"`;
+  throw new ExitError('unreachable', sentence);
 }
 
 /** The daemon finds out at its start what ended while it was down; so do we, and keep it to ourselves. */
