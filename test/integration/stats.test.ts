@@ -19,6 +19,7 @@ import {
   exec,
   forever,
   logged,
+  podStatus,
   runContainer,
   runPod,
   runToEnd,
