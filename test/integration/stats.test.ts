@@ -242,8 +242,7 @@ describe('statistics of a pod', () => {
       `nc -l -p 7000 -e head -c ${2 * mib} /dev/zero & nc -l -p 7001 -e sh -c 'cat > /dev/null' & while :; do sleep 1000 & wait; done`,
     );
     const id = await runContainer(cri, pod, containerConfig(busybox, serve));
-    const address =
-      (await cri.podSandboxStatus({ podSandboxId: pod.id })).status?.network?.ip ?? '';
+    const address = (await podStatus(cri, pod.id)).network?.ip ?? '';
     expect(await readAll(address, 7000)).toBe(2 * mib);
     await writeAll(address, 7001, Buffer.alloc(3 * mib));
 
