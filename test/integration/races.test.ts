@@ -195,7 +195,8 @@ describe('an OCI runtime', () => {
         exitCode: 128,
         reason: 'StartError',
       });
-      await daemon.takeDown();
+      await daemon.removeAllPods();
+    expect(await daemon.leaks()).toEqual([]);
       rmSync(scripts, { recursive: true });
     },
   );
@@ -219,7 +220,8 @@ describe('an OCI runtime', () => {
     });
     rmSync(flag);
     await cri.removeContainer({ containerId });
-    await daemon.takeDown();
+    await daemon.removeAllPods();
+    expect(await daemon.leaks()).toEqual([]);
     rmSync(scripts, { recursive: true });
   });
 });
