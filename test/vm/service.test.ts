@@ -28,8 +28,10 @@ const scopes = () => systemctl('list-units', '--all', '--type=scope', '--no-lege
 
 /** Waits until the daemon answers and has the container as it was, running in the same process. */
 async function goesOn({ container, pid }: Running): Promise<void> {
-  const { status } = await eventually('the daemon answers', async () =>
-    cri.containerStatus({ containerId: container }).catch(() => undefined),
+  const { status } = await eventually(
+    'the daemon answers',
+    async () => cri.containerStatus({ containerId: container }).catch(() => undefined),
+    60_000,
   );
   expect(status?.state).toBe(ContainerState.CONTAINER_RUNNING);
   expect(await pidOf(container)).toBe(pid);
