@@ -73,21 +73,23 @@ async function endWhileChurning(
 }
 
 describe('SIGTERM', () => {
-  test('while pods come and go leaves nothing that cannot be removed', async ({
-    daemon,
-    busybox,
-  }) => {
-    await endWhileChurning({ daemon, busybox }, randomMoments(4), async () => daemon.stop());
-  }, 240_000 * slowness);
+  test(
+    'while pods come and go leaves nothing that cannot be removed',
+    async ({ daemon, busybox }) => {
+      await endWhileChurning({ daemon, busybox }, randomMoments(4), async () => daemon.stop());
+    },
+    240_000 * slowness,
+  );
 });
 
 describe('kill -9', () => {
-  test('while pods come and go leaves nothing that cannot be removed', async ({
-    daemon,
-    busybox,
-  }) => {
-    await endWhileChurning({ daemon, busybox }, randomMoments(10), async () => daemon.kill());
-  }, 240_000 * slowness);
+  test(
+    'while pods come and go leaves nothing that cannot be removed',
+    async ({ daemon, busybox }) => {
+      await endWhileChurning({ daemon, busybox }, randomMoments(10), async () => daemon.kill());
+    },
+    240_000 * slowness,
+  );
 
   test('during RunPodSandbox lets kubelet ask again with the same metadata', async ({
     daemon,
