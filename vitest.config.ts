@@ -3,6 +3,9 @@ import { defineConfig } from 'vitest/config';
 // As in test/integration/harness/wait.ts.
 const slowness = Number(process.env['GANTRY_TEST_SLOWNESS'] ?? 1);
 
+/** For conditions that come soon, but not on a machine that is busy. */
+const patience = { poll: { timeout: 20_000 * slowness } };
+
 // These are for the machine of hack/vm, and take all of it.
 const machine =
   process.env['GANTRY_VM'] === undefined
@@ -14,6 +17,7 @@ const machine =
             include: ['test/vm/**/*.test.ts'],
             globalSetup: 'test/integration/harness/global-setup.ts',
             testTimeout: 60_000 * slowness,
+            expect: patience,
             hookTimeout: 120_000 * slowness,
           },
         },
@@ -23,7 +27,15 @@ const machine =
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['{pkg,cmd,hack}/**/*.test.ts'] } },
+      {
+        test: {
+          name: 'unit',
+          include: ['{pkg,cmd,hack}/**/*.test.ts'],
+          testTimeout: 30_000 * slowness,
+          hookTimeout: 30_000 * slowness,
+          expect: patience,
+        },
+      },
       ...machine,
       {
         test: {
@@ -31,6 +43,7 @@ export default defineConfig({
           include: ['test/integration/**/*.test.ts'],
           globalSetup: 'test/integration/harness/global-setup.ts',
           testTimeout: 60_000 * slowness,
+          expect: patience,
           hookTimeout: 120_000 * slowness,
         },
       },

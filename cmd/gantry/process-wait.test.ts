@@ -17,7 +17,7 @@ it('tells what a process waits for, until it has gone', async () => {
       state: 'S',
       waitChannel: expect.stringContaining('sleep'),
     });
-  });
+  }, 20_000);
   expect(processesNaming('1234.5678')).toContain(pid);
   const wait = processWait(pid);
   expect(wait && describeWait(wait)).toMatch(/^pid \d+ \(sleep .*\): state S, waiting in \w+/);

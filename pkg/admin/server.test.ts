@@ -147,17 +147,19 @@ it('follows all pulls until the caller goes', async () => {
   slow.release();
   await pulling;
   follower.destroy();
-  await vi.waitFor(() => expect(logged.join('')).toContain('GET /v1/pulls'));
+  await vi.waitFor(() => expect(logged.join('')).toContain('GET /v1/pulls'), 20_000);
 });
 
 it('gives a pull up when its caller goes', async () => {
   await using slow = await startSlow();
   const response = await ask('POST', '/v1/images/pull', { image: `${slow.host}/test` });
   response.destroy();
-  await vi.waitFor(async () =>
-    expect((await askJson('GET', '/v1/pulls')).pulls).toMatchObject([
-      { outcome: { kind: 'failed', code: 'cancelled' } },
-    ]),
+  await vi.waitFor(
+    async () =>
+      expect((await askJson('GET', '/v1/pulls')).pulls).toMatchObject([
+        { outcome: { kind: 'failed', code: 'cancelled' } },
+      ]),
+    20_000,
   );
 });
 

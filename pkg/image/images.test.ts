@@ -74,7 +74,7 @@ async function pulled(repository: string, tag: string, image: TestImage) {
 
 /** Waits until what was thrown away is gone from the disk. */
 async function emptied(root: string): Promise<void> {
-  await vi.waitFor(() => expect(readdirSync(join(root, 'trash'))).toEqual([]));
+  await vi.waitFor(() => expect(readdirSync(join(root, 'trash'))).toEqual([]), 20_000);
 }
 
 function blobNames(root: string): string[] {
@@ -311,7 +311,7 @@ it('fails with room to spare when the disk is full', async () => {
     await expect(pull).rejects.toMatchObject({ code: 'resource-exhausted' });
     await emptied(root);
     expect(small.images.list()).toEqual([]);
-    await vi.waitFor(() => expect(blobNames(root)).toEqual([]));
+    await vi.waitFor(() => expect(blobNames(root)).toEqual([]), 20_000);
     expect(readdirSync(join(root, 'snapshots'))).toEqual([]);
   } finally {
     unmount(disk);

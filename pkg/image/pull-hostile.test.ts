@@ -69,7 +69,7 @@ async function expectNothingLeft(): Promise<void> {
       const path = join(opened.root, directory);
       expect(existsSync(path) ? readdirSync(path) : [], directory).toEqual([]);
     }
-  });
+  }, 20_000);
 }
 
 const link = (name: string, linkName: string): TestEntry => ({ name, type: '2', linkName });

@@ -122,7 +122,7 @@ it.each<[string, Handler, string]>([
 ])('gives up on a %s that never ends', async (_, handle, reason) => {
   const { text } = await failure(opened, pullFrom(handle));
   expect(text).toContain(reason);
-  await vi.waitFor(() => expectNothingLeft());
+  await vi.waitFor(() => expectNothingLeft(), 20_000);
 });
 
 function drops(response: ServerResponse): void {

@@ -397,7 +397,10 @@ it('is shared by all who pull the same, and aborted when all have gone', async (
     registry.requests.filter((each) => each.startsWith('GET') && each.includes(large)).length,
   ).toBe(1);
   expect(opened.images.list()).toEqual([]);
-  await vi.waitFor(() => expect(readdirSync(join(opened.root, 'content/ingest'))).toEqual([]));
+  await vi.waitFor(
+    () => expect(readdirSync(join(opened.root, 'content/ingest'))).toEqual([]),
+    20_000,
+  );
 });
 
 it('goes on for the one who stays when another has gone', async () => {
@@ -445,7 +448,7 @@ it('fetches no blob that is there, and asks only for the digest of what it knows
 /** Fails when the other layer is in the store. */
 async function failLate(response: ServerResponse): Promise<void> {
   const path = join(opened.root, 'content/blobs', large.replace(':', '/'));
-  await vi.waitFor(() => expect(existsSync(path)).toBe(true));
+  await vi.waitFor(() => expect(existsSync(path)).toBe(true), 20_000);
   response.writeHead(500).end();
 }
 
@@ -482,7 +485,7 @@ it('leaves nothing to be seen when the daemon is killed, and starts anew', async
   stack.defer(() => void child.kill('SIGKILL'));
   await half.promise;
   const file = join(root, 'snapshots/1/fs/one');
-  await vi.waitFor(() => expect(statSync(file).size).toBeGreaterThan(0));
+  await vi.waitFor(() => expect(statSync(file).size).toBeGreaterThan(0), 20_000);
   child.kill('SIGKILL');
   await once(child, 'exit');
   opened = stack.use(await opened.restart());

@@ -106,7 +106,7 @@ async function expectNothingLeft(): Promise<void> {
     expect(contents('content/blobs/sha256')).toEqual([]);
     expect(contents('snapshots')).toEqual([]);
     expect(contents('trash')).toEqual([]);
-  });
+  }, 20_000);
 }
 
 describe('import', () => {
@@ -180,10 +180,10 @@ describe('import', () => {
     const importing = opened.images.import(bytes, {}, gone.signal);
     bytes.write(tarArchive(layoutEntries(image)).subarray(0, 3000));
     const ingest = join(opened.root, 'content/ingest');
-    await vi.waitFor(() => expect(readdirSync(ingest)).toHaveLength(1));
+    await vi.waitFor(() => expect(readdirSync(ingest)).toHaveLength(1), 20_000);
     gone.abort();
     await expect(importing).rejects.toThrow();
-    await vi.waitFor(() => expect(readdirSync(ingest)).toEqual([]));
+    await vi.waitFor(() => expect(readdirSync(ingest)).toEqual([]), 20_000);
     await expectNothingLeft();
   });
 });
@@ -407,7 +407,7 @@ describe('export', () => {
     expect(existsSync(blob)).toBe(true);
     destination.resume();
     await exporting;
-    await vi.waitFor(() => expect(existsSync(blob)).toBe(false));
+    await vi.waitFor(() => expect(existsSync(blob)).toBe(false), 20_000);
   });
 });
 

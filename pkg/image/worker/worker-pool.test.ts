@@ -64,7 +64,7 @@ it('WorkerPool ends idle threads', async () => {
   await vi.waitFor(async () => {
     const [another] = await workers.call('thread', 1, never);
     expect(another).not.toBe(first);
-  });
+  }, 20_000);
 });
 
 it('WorkerPool tells everything to stop when it is closed, and starts nothing more', async () => {

@@ -139,7 +139,7 @@ export class Bench implements AsyncDisposable {
 
   /** Resolves when what was thrown away is gone from the disk. */
   async emptied(): Promise<void> {
-    await vi.waitFor(() => expect(readdirSync(join(this.root, 'trash'))).toEqual([]));
+    await vi.waitFor(() => expect(readdirSync(join(this.root, 'trash'))).toEqual([]), 20_000);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
