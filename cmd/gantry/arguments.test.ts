@@ -62,8 +62,11 @@ it.each([
   [['nothing', 'x'], 'no command "nothing x"'],
   [['toString'], 'no command "toString"'],
   [['images', 'pull'], '"gantry images pull IMAGE" does not go with 0 operands'],
-  [['images', 'ls', 'x'], '"gantry images ls" does not go with 1 operands'],
-  [['images', 'ls', '--name', 'x'], 'command line'],
+  [
+    ['images', 'ls', 'x'],
+    '"gantry images ls" does not go with one operand; gantry images ls --help',
+  ],
+  [['images', 'ls', '--name', 'x'], "Unknown option '--name'; gantry images ls --help"],
 ])('refuses %j', async (args, message) => {
   await expect(parseArguments(args, {})).rejects.toThrow(
     expect.objectContaining({ exitCode: 2, message: expect.stringContaining(message) }),

@@ -1,4 +1,5 @@
 import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
+import { describe } from '#errors/fault.ts';
 import { type Command, ExitError, type Invocation } from './command.ts';
 import { commands, type Entry } from './commands.ts';
 import type { PlaceWishes } from './places.ts';
@@ -104,7 +105,8 @@ function parse(args: readonly string[], name: string, command: Command | undefin
     if (theirs[0] === '--') theirs.shift();
     return { values, operands: [...positionals.slice(words), ...theirs] };
   } catch (cause) {
-    throw new ExitError('usage', 'command line', { cause });
+    // Node goes on with advice on operands that begin with a dash.
+    throw wrong(describe(cause).replace(/\. To specify a positional .*$/s, ''), command && name);
   }
 }
 
@@ -124,9 +126,11 @@ function endOf(args: readonly string[], options: ParseArgsOptionsConfig, count: 
 function checkCount(name: string, { operands, synopsis }: Command, count: number): void {
   if (count >= operands.min && count <= operands.max) return;
   const whole = ['gantry', name, synopsis].join(' ').trim();
-  throw wrong(`"${whole}" does not go with ${count} operands`);
+  const given = count === 1 ? 'one operand' : `${count} operands`;
+  throw wrong(`"${whole}" does not go with ${given}`, name);
 }
 
-function wrong(reason: string): ExitError {
-  return new ExitError('usage', `${reason}; gantry --help tells what there is`);
+function wrong(reason: string, name = ''): ExitError {
+  const help = ['gantry', name, '--help'].filter(Boolean).join(' ');
+  return new ExitError('usage', `${reason}; ${help} tells what there is`);
 }

@@ -1,7 +1,7 @@
 import type { PodNetView } from '#admin/net-json.ts';
 import type { InterfaceView, RouteView } from '#network/pod-view.ts';
 import type { PortView } from '#network/port-view.ts';
-import type { Command } from './command.ts';
+import { type Command, ExitError } from './command.ts';
 import { printJson } from './output.ts';
 import { formatBytes } from './sizes.ts';
 import { printable, styled } from './style.ts';
@@ -22,13 +22,20 @@ Of a POD, the name or the beginning of the id is enough; without any, all are to
       method: 'GET',
       path: '/v1/net',
     });
-    const isMeant = ({ id, name }: PodNetView): boolean =>
-      operands.length === 0 || operands.some((word) => word === name || id.startsWith(word));
-    const shown = pods.filter(isMeant);
+    const shown = operands.length === 0 ? pods : operands.flatMap((word) => podsNamed(pods, word));
     if (isJson) printJson(shown);
     else process.stdout.write(shown.map(describePod).join('\n'));
   },
 };
+
+/** At least one: several are meant by the beginning that their ids share. */
+function podsNamed(pods: readonly PodNetView[], word: string): readonly PodNetView[] {
+  const named = pods.filter(({ id, namespace, name }) => {
+    return word === name || word === `${namespace}/${name}` || id.startsWith(word);
+  });
+  if (named.length > 0) return named;
+  throw new ExitError('failed', `there is no pod "${word}" with a network of its own`);
+}
 
 function describePod({ id, name, namespace, network, ports }: PodNetView): string {
   const title = `${styled('bold', printable(`${namespace}/${name}`))}   ${id.slice(0, 12)}`;

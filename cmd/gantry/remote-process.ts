@@ -51,7 +51,7 @@ export async function runRemotely(options: RemoteOptions): Promise<number> {
   if (options.stdin) sendInput(socket, local);
   socket.on('message', (message: Buffer) => {
     const [number, rest] = [message[0], message.subarray(1)];
-    if (number === channel.status) ended.resolve(exitCodeOf(rest.toString()));
+    if (number === channel.status) ended.resolve(Promise.try(exitCodeOf, rest.toString()));
     if (number === channel.stdout) local.write('stdout', rest, socket);
     if (number === channel.stderr) local.write('stderr', rest, socket);
   });

@@ -80,6 +80,7 @@ test.for([
   await runMain(daemon, busybox);
   const outcome = await gantryOutcome(daemon.place, ...args);
   expect(outcome).toMatchObject({ exitCode, stdout: '' });
+  expect(outcome.stderr).toMatch(/^gantry: .+$(?!\n.)/m);
   expect(outcome.stderr).toContain(message);
 });
 

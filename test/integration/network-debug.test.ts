@@ -42,6 +42,9 @@ test('gantry net tells of a pod what the kernel has', async ({ daemon }) => {
 test('gantry net check finds nothing where all is well', async ({ daemon }) => {
   await runPod(daemon, { portMappings });
   expect(await gantry(daemon.place, 'net', 'check')).toBe('the network is as it should be');
+  const unknown = await gantryOutcome(daemon.place, 'net', 'nosuch');
+  expect(unknown).toMatchObject({ exitCode: 1, stdout: '' });
+  expect(unknown.stderr).toBe('gantry: there is no pod "nosuch" with a network of its own');
 });
 
 test('gantry net check finds what belongs to no pod, and --fix removes it', async ({ daemon }) => {
