@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { Fault } from '#errors/fault.ts';
+import { describe, Fault } from '#errors/fault.ts';
 import type { Flags } from './config.ts';
 
 /** What the command line asks for. */
@@ -17,7 +17,7 @@ export const usage = `gantryd, a container runtime for Kubernetes nodes
 Usage:
   gantryd [flags]                  serve the CRI until SIGTERM; containers go on running after it
   gantryd config check [flags]     say what is wrong with the configuration, or print what is in force
-  gantryd config default           print every key with its default
+  gantryd config default           print every key that has a default
 
 Flags:
   --config FILE        configuration (TOML); default /etc/gantry/gantry.toml, if it is there
@@ -61,7 +61,9 @@ function parse(args: readonly string[]) {
       },
     });
   } catch (cause) {
-    throw new Fault('invalid-argument', 'command line', { cause });
+    // Node goes on with advice on operands that begin with a dash, of which there are none.
+    const problem = describe(cause).replace(/\. To specify a positional .*$/s, '');
+    throw new Fault('invalid-argument', `${problem}; gantryd --help lists what there is`);
   }
 }
 

@@ -15,7 +15,8 @@ const handlerName = v.pipe(
 
 const rlimitForm = /^(\d{1,19}|unlimited)(:(\d{1,19}|unlimited))?$/;
 const rlimit = v.pipe(
-  v.string(),
+  v.union([v.string(), v.number()], 'must be as "1024:524288"'),
+  v.transform(String),
   v.regex(rlimitForm, 'must be as "1024:524288"'),
   v.check(
     (text) => !rlimitForm.test(text) || parseRlimit(text).soft <= parseRlimit(text).hard,

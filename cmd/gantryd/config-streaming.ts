@@ -2,22 +2,14 @@ import { isIP } from 'node:net';
 import { isAbsolute, join } from 'node:path';
 import * as v from 'valibot';
 import type { TlsOptions } from '#streaming/tls/certificate.ts';
+import { listenAddress } from './config-listen.ts';
 
 const absolute = v.pipe(v.string(), v.check(isAbsolute, 'must be an absolute path'));
 
 /** The part `streaming` of the configuration. */
 export const streamingSchema = v.pipe(
   v.strictObject({
-    listen: v.optional(
-      v.pipe(
-        v.string(),
-        v.regex(
-          /^([\d.]+|\[[\da-f:]+\]):\d{1,5}$/i,
-          'must be an address and a port, such as 127.0.0.1:0',
-        ),
-      ),
-      '127.0.0.1:0',
-    ),
+    listen: v.optional(listenAddress, '127.0.0.1:0'),
     advertise_address: v.optional(
       v.pipe(
         v.string(),

@@ -43,9 +43,19 @@ it.each([
   ['rooot = "/x"', 'unknown key "rooot"'],
   ['[network]\nbrigde = "x"', 'unknown key "network.brigde"'],
   ['root = "relative"', 'root: must be an absolute path'],
-  ['log_level = "loud"', 'log_level: '],
+  ['root = 5', 'root: must be a string, not 5'],
+  ['log_level = "loud"', 'log_level: must be "debug" or "info" or "warn" or "error", not "loud"'],
+  ['[network]\nmtu = 10', 'network.mtu: must be >=576, not 10'],
+  ['[streaming]\ntls = "yes"', 'streaming.tls: must be true or false, not "yes"'],
+  ['[metrics]\nlisten = "127.0.0.1:65536"', 'metrics.listen: must be an address and a port'],
+  ['[metrics]\nlisten = "127.0.0.256:1"', 'metrics.listen: must be an address and a port'],
+  ['[metrics]\nlisten = "[1::2::3]:1"', 'metrics.listen: must be an address and a port'],
+  ['[runtime.handlers.crun]\noptions = []', 'runtime.handlers.crun.path: is missing'],
   ['[image]\nsnapshotter = "zfs"', 'image.snapshotter: '],
-  ['[runtime]\ndefault_handler = "kata"', 'runtime.default_handler: "kata" is none of'],
+  [
+    '[runtime]\ndefault_handler = "kata"',
+    'gantry.toml": runtime.default_handler: "kata" is none of',
+  ],
   ['[network]\nbridge = "a name that is too long"', 'network.bridge: must be an interface name'],
   [
     '[network]\nsubnets = ["10.1.0.0/16", "fd00::1/64"]',
@@ -62,6 +72,7 @@ it.each([
   ],
   ['[runtime]\ncgroup_driver = "none"', 'runtime.cgroup_driver: '],
   ['[runtime.rlimits]\nnofile = "2:1"', 'runtime.rlimits.nofile: the first limit'],
+  ['[runtime.rlimits]\nnofile = -1', 'runtime.rlimits.nofile: must be as "1024:524288"'],
   ['[runtime.rlimits]\nnofile = "many"', 'runtime.rlimits.nofile: must be as "1024:524288"'],
   ['[runtime.rlimits]\nfiles = "1"', 'unknown key "runtime.rlimits.files"'],
   ['[runtime.handlers."../x"]\npath = "crun"', 'must be a name as Kubernetes has them'],
@@ -87,6 +98,8 @@ it('gives containers the usual rlimits, and those that are configured', () => {
   const { rlimits } = loadConfig(write('[runtime.rlimits]\nmemlock = "unlimited"'), {}).runtime;
   const usual = { core: 'unlimited', nofile: '1024:524288', nproc: 'unlimited' };
   expect(rlimits).toEqual({ ...usual, memlock: 'unlimited' });
+  const { nofile } = loadConfig(write('[runtime.rlimits]\nnofile = 4096'), {}).runtime.rlimits;
+  expect(nofile).toBe('4096');
 });
 
 it('refuses a file that is not there', () => {

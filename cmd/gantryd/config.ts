@@ -97,22 +97,12 @@ export function loadConfig(file: string | undefined, flags: Flags): Config {
   const given = { ...readToml(file), ...flags };
   const result = v.safeParse(configSchema, given);
   if (!result.success) {
-    const problems = result.issues.map(explain).join('; ');
-    throw new Fault(
-      'invalid-argument',
-      `configuration${file === undefined ? '' : ` "${file}"`}: ${problems}`,
-    );
+    throw refusal(file, result.issues.map(explain).join('; '));
   }
   const config = result.output;
   const cgroupParent = config.cgroup_parent ?? defaultCgroupParent(config.runtime);
-  checkCgroupParent(cgroupParent, config.runtime);
-  if (!Object.hasOwn(config.runtime.handlers, config.runtime.default_handler)) {
-    const known = Object.keys(config.runtime.handlers).join(', ');
-    throw new Fault(
-      'invalid-argument',
-      `configuration: runtime.default_handler: "${config.runtime.default_handler}" is none of runtime.handlers (${known})`,
-    );
-  }
+  const problem = cgroupProblem(cgroupParent, config.runtime) ?? handlerProblem(config.runtime);
+  if (problem !== undefined) throw refusal(file, problem);
   return {
     ...config,
     cgroup_parent: cgroupParent,
@@ -126,13 +116,25 @@ function defaultCgroupParent(runtime: RuntimeConfig): string {
 }
 
 /** A pod that brings no parent must be able to run with each handler. */
-function checkCgroupParent(parent: string, runtime: RuntimeConfig): void {
-  if (!usesSystemd(runtime)) return;
+function cgroupProblem(parent: string, runtime: RuntimeConfig): string | undefined {
+  if (!usesSystemd(runtime)) return undefined;
   try {
     podCgroup({ driver: 'systemd', parent, giverUsesSystemd: true });
-  } catch (cause) {
-    throw new Fault('invalid-argument', `configuration: cgroup_parent: ${describe(cause)}`);
+    return undefined;
+  } catch (error) {
+    return `cgroup_parent: ${describe(error)}`;
   }
+}
+
+function handlerProblem({ handlers, default_handler: name }: RuntimeConfig): string | undefined {
+  if (Object.hasOwn(handlers, name)) return undefined;
+  const known = Object.keys(handlers).join(', ');
+  return `runtime.default_handler: "${name}" is none of runtime.handlers (${known})`;
+}
+
+function refusal(file: string | undefined, problem: string): Fault {
+  const which = file === undefined ? '' : ` "${file}"`;
+  return new Fault('invalid-argument', `configuration${which}: ${problem}`);
 }
 
 function readToml(file: string | undefined): object {
@@ -148,6 +150,23 @@ function readToml(file: string | undefined): object {
 
 function explain(issue: v.BaseIssue<unknown>): string {
   const key = v.getDotPath(issue) ?? '';
-  if (issue.type === 'strict_object' && issue.expected === 'never') return `unknown key "${key}"`;
-  return `${key}: ${issue.message}`;
+  const { type, expected, received, message } = issue;
+  if (type === 'strict_object' && expected === 'never') return `unknown key "${key}"`;
+  if (received === 'undefined') return `${key}: is missing`;
+  // Where the schema has no words of its own, Valibot puts its own there.
+  if (expected === null || !message.startsWith('Invalid ')) return `${key}: ${message}`;
+  return `${key}: must be ${tomlNames[expected] ?? alternatives(expected)}, not ${received}`;
+}
+
+const tomlNames: Readonly<Record<string, string>> = {
+  string: 'a string',
+  number: 'a number',
+  boolean: 'true or false',
+  Array: 'a list',
+  Object: 'a table',
+};
+
+/** Of `("a" | "b")`, or what else is expected: `"a" or "b"`. */
+function alternatives(expected: string): string {
+  return expected.replace(/^\((.*)\)$/, '$1').replaceAll(' | ', ' or ');
 }
