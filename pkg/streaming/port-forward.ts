@@ -1,6 +1,6 @@
 import { type Duplex, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { describe, isErrno } from '#errors/fault.ts';
+import { describe } from '#errors/fault.ts';
 import { freeBuffer } from '#linux/free-buffer.ts';
 import type { PortForwardRequest, Targets } from './sessions.ts';
 
@@ -13,8 +13,9 @@ export type PortForward = {
 export type Connection = { readonly error: Duplex; readonly data: Duplex; readonly port: number };
 
 /**
- * Carries one connection to its end. What goes wrong is for the client to know: it never throws. A
- * client that has read all resets its stream, and takes any error for one of the whole session.
+ * Carries one connection to its end. What goes wrong is for the client to know: it never throws.
+ * Clients take any error for one of the whole session, so only a port that cannot be reached is one;
+ * a connection that is reset, by either side, merely ends.
  */
 export async function forward(
   { request, connect }: PortForward,
@@ -23,13 +24,17 @@ export async function forward(
   error.resume();
   try {
     const target = await connect(request.sandboxId, port);
-    await Promise.all([pipeline(data, target), pipeline(target, freeingInto(data))]);
+    await carry(data, target).catch(() => data.destroy());
     error.end();
   } catch (cause) {
-    const isReset = isErrno(cause, 'ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED');
-    error.end(isReset ? undefined : describe(cause));
+    error.end(describe(cause));
     data.destroy();
   }
+}
+
+/** Until both halves have ended. */
+async function carry(data: Duplex, target: Duplex): Promise<void> {
+  await Promise.all([pipeline(data, target), pipeline(target, freeingInto(data))]);
 }
 
 /** Writes to a stream what has been read for it alone. */

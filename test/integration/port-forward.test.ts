@@ -125,6 +125,26 @@ describe.skipIf(!hasCrictl).each(['spdy', 'websocket'])(
       }
     });
 
+    test('goes on after a server that resets its connections', async ({ daemon }) => {
+      const pod = await runPod(daemon, {
+        linux: { securityContext: { namespaceOptions: { network: NamespaceMode.NODE } } },
+      });
+      const server = createServer((socket) => {
+        socket.on('error', () => {}).once('data', () => socket.resetAndDestroy());
+      });
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      try {
+        const { port } = server.address() as { port: number };
+        await using forwarded = await forward(daemon, pod, port);
+        for (let round = 0; round < 3; round += 1) {
+          expect(await exchange(forwarded.port, Buffer.from('reset me'))).toHaveLength(0);
+        }
+      } finally {
+        server.close();
+      }
+    });
+
     test('reaches the node’s loopback from a pod on the node’s network', async ({ daemon }) => {
       const pod = await runPod(daemon, {
         linux: { securityContext: { namespaceOptions: { network: NamespaceMode.NODE } } },
