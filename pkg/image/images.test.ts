@@ -8,6 +8,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import { mountFilesystem, mountTmpfs, unmount } from '#linux/mount.ts';
 import { openTestImages, type TestImages } from './testdata/open-images.ts';
@@ -82,6 +83,18 @@ function blobNames(root: string): string[] {
     .map((hex) => `sha256:${hex}`)
     .toSorted();
 }
+
+it('has images on the disk when it closes, for a machine that is about to restart', async () => {
+  await pushImage(registry.host, { repository: 'durable', tag: 'v1' }, base);
+  await opened.images.pull(`${registry.host}/durable:v1`, {}, never);
+  await opened.close();
+  using database = new DatabaseSync(join(opened.root, 'gantry.db'), { readOnly: true });
+  const rows = database.prepare('SELECT record FROM image_snapshots').all();
+  const snapshots = rows.map(({ record }) => JSON.parse(String(record)));
+  expect(snapshots).toHaveLength(3);
+  // Those with one are thrown away in the next.
+  expect(snapshots.map(({ bootId }) => bootId)).toEqual([undefined, undefined, undefined]);
+});
 
 it('pulls an image with gzip, zstd and plain layers, and says what it is', async () => {
   const image = await pulled('base', 'v1', base);

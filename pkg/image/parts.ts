@@ -174,8 +174,8 @@ function workerPools(idleMs: number) {
 /** Ends all threads, and all work on images; what is unfinished is for the next start to clear away. */
 export async function closeParts(parts: ImageParts): Promise<void> {
   parts.garbage.close();
+  await parts.persister.close();
   await Promise.all([
-    parts.persister.close(),
     parts.layers.close(),
     ...Array.from(parts.others.values(), ({ layers }) => layers.close()),
     parts.downloads.close(),

@@ -4,6 +4,9 @@ import type { Snapshotter } from './snapshots/snapshotter.ts';
 /** By then the kernel has written most of a new image on its own, and containers have started. */
 const delayMs = 30_000;
 
+/** For the end of the daemon: with a slow disk, images of the last half minute are not worth waiting for. */
+const lastChanceMs = 5_000;
+
 /** Has new snapshots written to the disk for certain, when nobody waits for the disk. */
 export class Persister {
   readonly #snapshotters: readonly Snapshotter[];
@@ -21,10 +24,15 @@ export class Persister {
     this.#timer ??= setTimeout(() => this.#start(), delayMs).unref();
   }
 
+  /** Does at once what is due, for the end may be that of the machine. */
   async close(): Promise<void> {
-    clearTimeout(this.#timer);
-    this.#closing.abort();
+    if (this.#timer !== undefined) {
+      clearTimeout(this.#timer);
+      this.#start();
+    }
+    const patience = setTimeout(() => this.#closing.abort(), lastChanceMs);
     await this.#running;
+    clearTimeout(patience);
   }
 
   #start(): void {
