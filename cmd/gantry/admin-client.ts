@@ -73,6 +73,8 @@ async function send(
     path: `${path}?${new URLSearchParams(parameters).toString()}`,
     ...(signal && { signal }),
   });
+  // Before the answer once() tells of it; after it, nobody needs the rest of what we send.
+  request.on('error', () => {});
   stream?.on('error', (error) => request.destroy(error));
   if (stream) stream.pipe(request);
   else request.end(body && JSON.stringify(body));
