@@ -1,8 +1,22 @@
-import { statfsSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { existsSync, statfsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe } from '#errors/fault.ts';
+import { checkDatabaseFile } from '#store/read-records.ts';
 import { type Finding, ok, problem, warning } from './finding.ts';
 import type { Folders } from './places.ts';
 import { formatBytes } from './sizes.ts';
+
+/** Whether the daemon's database can be read; a daemon that never ran has none. */
+export function checkDatabase({ root }: Folders): Finding[] {
+  const path = join(root, 'gantry.db');
+  if (!existsSync(path)) return [];
+  try {
+    checkDatabaseFile(path);
+    return [ok('database', path)];
+  } catch (error) {
+    return [problem('database', describe(error), `sqlite3 ${path} .recover`)];
+  }
+}
 
 /** Room under the daemon's folders. */
 export function checkDisk({ root, state }: Folders): Finding[] {

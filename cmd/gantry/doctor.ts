@@ -5,7 +5,7 @@ import { checkCgroups } from './doctor-cgroups.ts';
 import { checkDaemon } from './doctor-daemon.ts';
 import { checkKernel } from './doctor-kernel.ts';
 import { checkLeaks } from './doctor-leaks.ts';
-import { checkDisk } from './doctor-node.ts';
+import { checkDatabase, checkDisk } from './doctor-node.ts';
 import { checkPrograms } from './doctor-programs.ts';
 import { checkRegistries } from './doctor-registries.ts';
 import { type Finding, ok, problem, warning } from './finding.ts';
@@ -44,11 +44,16 @@ async function examine(invocation: Invocation): Promise<Finding[]> {
     async () => configFindings(checked),
     async () => (config === undefined ? [] : checkPrograms(config)),
     async () => (config === undefined ? [] : checkDisk(config)),
+    async () => (config === undefined ? [] : checkDatabase(config)),
     async () => checkDaemon(admin),
     async () => leakFindings(invocation),
     async () => registryFindings(invocation, config),
   ];
-  return (await Promise.all(topics.map(finished))).flat();
+  const findings = (await Promise.all(topics.map(finished))).flat();
+  // Checks often cannot be made for the reason that another one tells.
+  const problems = findings.filter(({ status }) => status === 'problem');
+  const told = new Set(problems.map(({ detail }) => detail));
+  return findings.filter(({ check, detail }) => check !== 'check' || !told.has(detail));
 }
 
 /** A check that cannot be made does not keep the others from being made. */

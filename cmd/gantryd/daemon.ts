@@ -77,9 +77,17 @@ function claimFolders({ root, state }: Config, opened: AsyncDisposableStack): vo
     [root, 0o700],
     [state, 0o711],
   ] as const) {
+    prepareFolder(folder, mode);
+    opened.use(lockFolder(folder));
+  }
+}
+
+function prepareFolder(folder: string, mode: number): void {
+  try {
     mkdirSync(folder, { recursive: true });
     chmodSync(folder, mode);
-    opened.use(lockFolder(folder));
+  } catch (cause) {
+    throw new Fault('failed-precondition', `use the folder "${folder}"`, { cause });
   }
 }
 

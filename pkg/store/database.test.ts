@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { openDatabase } from './database.ts';
+import { checkDatabaseFile } from './read-records.ts';
 import { RecordTable } from './record-table.ts';
 
 let folder = '';
@@ -37,6 +38,20 @@ it('says so when there is no room at all', () => {
   expect(() => openDatabase(join(folder, 'gantry.db'))).toThrow(
     expect.objectContaining({ code: 'resource-exhausted' }),
   );
+});
+
+it('says which file is damaged, or is none of ours', () => {
+  const path = join(folder, 'gantry.db');
+  openDatabase(path).close();
+  checkDatabaseFile(path);
+  const file = openSync(path, 'r+');
+  const pageBytes = 4096;
+  writeSync(file, Buffer.alloc(pageBytes, 0xff), 0, pageBytes, pageBytes);
+  closeSync(file);
+  expect(() => openDatabase(path)).toThrow(/^open the state database ".*gantry.db"$/);
+  expect(() => checkDatabaseFile(path)).toThrow(`read the state database "${path}"`);
+  writeFileSync(path, 'no database'.repeat(100));
+  expect(() => openDatabase(path)).toThrow(`open the state database "${path}"`);
 });
 
 it('migrates step by step, once, and refuses what a newer version wrote', () => {

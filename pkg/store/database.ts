@@ -92,12 +92,19 @@ function isFull(error: unknown): boolean {
   return error instanceof Error && 'errcode' in error && error.errcode === SQLITE_FULL;
 }
 
+/** Throws when pages of the file are not what they should be. Takes milliseconds on a full node. */
+export function checkWhole(sql: DatabaseSync): void {
+  const found = sql.prepare('PRAGMA quick_check(1)').get()?.['quick_check'];
+  if (found !== 'ok') throw new Error(`it is damaged: ${String(found)}`);
+}
+
 function open(path: string): DatabaseSync {
   using opened = new DisposableStack();
   try {
     if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     const sql = opened.use(new DatabaseSync(path));
     sql.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000');
+    checkWhole(sql);
     sql.exec('CREATE TABLE IF NOT EXISTS schema (owner TEXT PRIMARY KEY, version INTEGER) STRICT');
     if (path !== ':memory:') reserveRoom(sql);
     opened.move();

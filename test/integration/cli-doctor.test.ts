@@ -44,6 +44,23 @@ test('finds no problem where pods run', async ({ daemon, busybox }) => {
   );
 });
 
+test('says once that the database cannot be read, and what may mend it', async ({ daemon }) => {
+  const root = join(daemon.place.directory, 'damaged');
+  await mkdir(root);
+  const path = join(root, 'gantry.db');
+  await writeFile(path, 'no database'.repeat(100));
+  await daemon.kill();
+  const { findings, problems } = await doctor(daemon, '--root', root);
+  await daemon.start();
+  expect(problems).toContainEqual({
+    check: 'database',
+    status: 'problem',
+    detail: `read the state database "${path}": file is not a database`,
+    mend: `sqlite3 ${path} .recover`,
+  });
+  expect(findings.filter(({ detail }) => detail.includes('not a database'))).toHaveLength(1);
+});
+
 test('finds what a pod that is gone has left', async ({ daemon }) => {
   const id = 'f'.repeat(64);
   const folder = join(daemon.place.state, 'sandboxes', id);

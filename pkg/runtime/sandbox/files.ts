@@ -13,9 +13,18 @@ export function podHostname(id: SandboxId, config: SandboxConfig): string {
 
 /** Writes the pod's /etc/hostname, /etc/hosts and /etc/resolv.conf, world-readable. */
 export function writeSandboxFiles(paths: Paths, id: SandboxId, config: SandboxConfig): void {
-  writeFileSync(paths.hostname, `${podHostname(id, config)}\n`, { mode: 0o644 });
-  writeFileSync(paths.hosts, readNodeFile('/etc/hosts'), { mode: 0o644 });
-  writeFileSync(paths.resolvConf, resolvConf(config.dns), { mode: 0o644 });
+  write(paths.hostname, `${podHostname(id, config)}\n`);
+  write(paths.hosts, readNodeFile('/etc/hosts'));
+  write(paths.resolvConf, resolvConf(config.dns));
+}
+
+/** Of a disk that is full, Node does not say which. */
+function write(path: string, text: string): void {
+  try {
+    writeFileSync(path, text, { mode: 0o644 });
+  } catch (cause) {
+    throw new Error(`write "${path}"`, { cause });
+  }
 }
 
 /** resolv.conf(5) of a DNS configuration; the node's own when there is none. */
