@@ -17,13 +17,26 @@ export const itemField = 1;
 /** Far below what a client takes; the server's other calls come between two parts. */
 const streamedBytes = 512 * 1024;
 
-/** The whole list as one answer. */
-export async function listed(write: WriteItems): Promise<EncodedMessage> {
-  const writer = new WireWriter();
+/**
+ * How large a list is likely to be, from the last time. Memory that grows with the list is let go of again
+ * and again, and so many megabytes make the garbage collector look at the whole heap.
+ */
+export type ListSize = { expectedBytes: number };
+
+/** Numbers grow between two times, and a few items may have come. */
+const spareRoom = 1.05;
+
+/** The whole list as one answer; `size` is that of one list, again and again. */
+export async function listed(
+  write: WriteItems,
+  size: ListSize = { expectedBytes: 0 },
+): Promise<EncodedMessage> {
+  const writer = new WireWriter(size.expectedBytes);
   const pauses = write(writer);
   // Awaiting what need not be awaited would take longer than all the rest.
   if (Symbol.asyncIterator in pauses) for await (const _ of pauses);
   else for (const _ of pauses);
+  size.expectedBytes = Math.ceil(writer.length * spareRoom);
   return writer.take();
 }
 

@@ -11,8 +11,13 @@ const lengthBytes = 4;
  * thousands of messages; making objects of them first would take ten times as long.
  */
 export class WireWriter {
-  #bytes = Buffer.alloc(0);
+  #bytes: Buffer;
   #length = 0;
+
+  /** With room for so many bytes at first. */
+  constructor(expectedBytes = 0) {
+    this.#bytes = Buffer.allocUnsafeSlow(expectedBytes);
+  }
 
   get length(): number {
     return this.#length;

@@ -46,16 +46,26 @@ export function statFiles(
   const found = new Map<string, StatFiles | undefined>();
   const find: FindStatFiles = (controller) => {
     const place = controllerDirectory(mounts, controller, path);
-    return (
-      place && {
-        ...place,
-        read: (file) => reader.read(`${place.directory}/${file}`),
-        list: () => reader.list(place.directory),
-      }
-    );
+    if (place === undefined) return undefined;
+    const pathOf = pathsIn(place.directory);
+    return {
+      ...place,
+      read: (file) => reader.read(pathOf(file)),
+      list: () => reader.list(place.directory),
+    };
   };
   return (controller) => {
     if (!found.has(controller)) found.set(controller, find(controller));
     return found.get(controller);
+  };
+}
+
+/** Puts each path together once: a reader looks its files up by them, which takes longer for a new string. */
+function pathsIn(directory: string): (file: string) => string {
+  const known = new Map<string, string>();
+  return (file) => {
+    const path = known.get(file) ?? `${directory}/${file}`;
+    known.set(file, path);
+    return path;
   };
 }

@@ -17,16 +17,25 @@ export async function readPodTraffic(
 ): Promise<ReadonlyMap<string, readonly Interface[]>> {
   const pods = sandboxes
     .filter(({ state, config }) => state === 'ready' && config.namespaces.network === 'pod')
-    .map(({ id }) => ({ id, path: layout.sandbox(id).namespace('net') }));
+    .map((sandbox) => ({ id: sandbox.id, path: pathOf(sandbox, layout) }));
   const traffic = new Map<string, readonly Interface[]>();
   for (let from = 0; from < pods.length; from += podsAtOnce) {
     const some = pods.slice(from, from + podsAtOnce);
-    const paths = some.map(({ path }) => path);
-    const links = await thread.run('listLinkCounters', paths);
+    const pinnedAt = some.map(({ path }) => path);
+    const links = await thread.run('listLinkCounters', pinnedAt);
     for (const [index, { id }] of some.entries()) {
       const counters = links[index];
       if (counters !== undefined) traffic.set(id, counters);
     }
   }
   return traffic;
+}
+
+/** Putting paths together takes longer than the rest that is done here. */
+const paths = new WeakMap<Sandbox, string>();
+
+function pathOf(sandbox: Sandbox, layout: Engine['layout']): string {
+  const path = paths.get(sandbox) ?? layout.sandbox(sandbox.id).namespace('net');
+  paths.set(sandbox, path);
+  return path;
 }

@@ -21,25 +21,25 @@ export function encodeLabels(values: readonly string[]): Buffer {
 export function writeMetrics<Subject>(
   to: WireWriter,
   metrics: readonly Metric<Subject>[],
-  { subject, labels }: { readonly subject: Subject; readonly labels: readonly Buffer[] },
+  { subject, labels }: { readonly subject: Subject; readonly labels: Buffer },
 ): void {
   for (const metric of metrics) {
     const read = metric.read(subject);
     if (read === undefined) continue;
-    const parts = [headOf(metric), ...labels];
-    if (typeof read === 'number') writeSample(to, { value: read }, parts);
-    else for (const sample of read) writeSample(to, sample, parts);
+    const shared = { head: headOf(metric), labels };
+    if (typeof read === 'number') writeSample(to, { value: read }, shared);
+    else for (const sample of read) writeSample(to, sample, shared);
   }
 }
 
-function writeSample(
-  to: WireWriter,
-  { labels = [], value }: Sample,
-  parts: readonly Buffer[],
-): void {
+/** What the samples of a metric of one subject have in common. */
+type Shared = { readonly head: Buffer; readonly labels: Buffer };
+
+function writeSample(to: WireWriter, { labels, value }: Sample, shared: Shared): void {
   const mark = to.begin(metricsField);
-  for (const part of parts) to.raw(part);
-  for (const label of labels) to.text(field.labels, label);
+  to.raw(shared.head);
+  to.raw(shared.labels);
+  if (labels !== undefined) for (const label of labels) to.text(field.labels, label);
   const wrapped = to.begin(field.value);
   to.uint(1, value);
   to.end(wrapped);

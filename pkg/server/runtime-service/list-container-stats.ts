@@ -10,6 +10,7 @@ import {
   type EncodedMessage,
   itemField,
   listed,
+  type ListSize,
   streamed,
   type WriteItems,
 } from '#server/encoded-list.ts';
@@ -21,8 +22,10 @@ export function listContainerStats(
   deps: ServerDeps,
   { filter }: ListContainerStatsRequest,
 ): Promise<EncodedMessage> {
-  return listed(itemsOf(deps, filter));
+  return listed(itemsOf(deps, filter), size);
 }
+
+const size: ListSize = { expectedBytes: 0 };
 
 /** The same in parts, for lists that are larger than a message may be. */
 export function streamContainerStats(

@@ -9,7 +9,14 @@ import { countOpenFiles, maxOpenFiles } from '#runtime/stats/open-files.ts';
 import { readPodTraffic } from '#runtime/stats/pod-traffic.ts';
 import { Turns } from '#runtime/stats/turns.ts';
 import type { ServerDeps } from '#server/deps.ts';
-import { type EncodedMessage, itemField, listed, once, streamed } from '#server/encoded-list.ts';
+import {
+  type EncodedMessage,
+  itemField,
+  listed,
+  type ListSize,
+  once,
+  streamed,
+} from '#server/encoded-list.ts';
 import { type FilesystemSize, filesystemSize } from '#server/pod-metrics/filesystem-size.ts';
 import { encodeLabels, writeMetrics } from '#server/pod-metrics/metric-encoder.ts';
 import type { Measured } from '#server/pod-metrics/metric.ts';
@@ -21,8 +28,10 @@ export function listPodSandboxMetrics(
   deps: ServerDeps,
   _request: ListPodSandboxMetricsRequest,
 ): Promise<EncodedMessage> {
-  return listed((to) => writePods(to, deps));
+  return listed((to) => writePods(to, deps), size);
 }
+
+const size: ListSize = { expectedBytes: 0 };
 
 /** The same in parts, for lists that are larger than a message may be. */
 export function streamPodSandboxMetrics(
@@ -65,7 +74,7 @@ async function* writePods(to: WireWriter, deps: ServerDeps): AsyncGenerator<void
     if (sandboxes.find(sandbox.id)?.state !== 'ready') continue;
     const mark = to.begin(itemField);
     to.text(field.id, sandbox.id);
-    const labels = [podLabels(sandbox)];
+    const labels = podLabels(sandbox);
     writeMetrics(to, podMetrics, { subject: traffic.get(sandbox.id) ?? [], labels });
     for (const { id } of membersOf.get(sandbox.id) ?? []) {
       const measured = await measure(listing, id);
@@ -80,7 +89,7 @@ async function* writePods(to: WireWriter, deps: ServerDeps): AsyncGenerator<void
 function writeContainer(to: WireWriter, sandbox: Sandbox, subject: Measured): void {
   const mark = to.begin(field.containers);
   to.text(field.id, subject.container.id);
-  const labels = [ownLabels(subject.container), labelsForContainers(sandbox)];
+  const labels = Buffer.concat([ownLabels(subject.container), labelsForContainers(sandbox)]);
   writeMetrics(to, containerMetrics, { subject, labels });
   to.end(mark);
 }

@@ -11,6 +11,7 @@ import {
   type EncodedMessage,
   itemField,
   listed,
+  type ListSize,
   streamed,
   type WriteItems,
 } from '#server/encoded-list.ts';
@@ -22,8 +23,10 @@ export function listPodSandboxStats(
   deps: ServerDeps,
   { filter }: ListPodSandboxStatsRequest,
 ): Promise<EncodedMessage> {
-  return listed(itemsOf(deps, filter));
+  return listed(itemsOf(deps, filter), size);
 }
+
+const size: ListSize = { expectedBytes: 0 };
 
 /** The same in parts, for lists that are larger than a message may be. */
 export function streamPodSandboxStats(
