@@ -2,6 +2,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { type CgroupLimits, type CgroupStats, openCgroupfs } from 'cgroupfs-ts';
 import type { ContainerView, PodView } from '#admin/pod-json.ts';
 import type { NamespaceType, Spec, SpecMount } from '#api/oci/runtime.ts';
+import { leafCgroup } from '#runtime/cgroup-path.ts';
 import { createLayout } from '#runtime/layout.ts';
 import type { Folders } from './places.ts';
 import { processWait } from './process-wait.ts';
@@ -132,7 +133,8 @@ async function cgroupFacts(path: string): Promise<ContainerFacts['cgroup']> {
   const cgroups = openCgroupfs();
   if (!cgroups.exists(path)) return { path };
   const use = await cgroups.readStats(path);
-  return { path, limits: await cgroups.readLimits(path), ...(use && { use }) };
+  const limits = await cgroups.readLimits(leafCgroup(cgroups, path));
+  return { path, limits, ...(use && { use }) };
 }
 
 async function processesIn(cgroupPath: string): Promise<ProcessFact[]> {

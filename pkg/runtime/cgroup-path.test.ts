@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { cgroupOf, ociCgroupsPath, podCgroup } from './cgroup-path.ts';
+import { cgroupOf, leafCgroup, ociCgroupsPath, podCgroup } from './cgroup-path.ts';
 
 const systemd = { driver: 'systemd', giverUsesSystemd: true } as const;
 const cgroupfs = { driver: 'cgroupfs', giverUsesSystemd: false } as const;
@@ -56,6 +56,15 @@ describe('the cgroup of a container', () => {
     const path = cgroupOf({ driver: 'systemd', parent: '/a.slice/a-b.slice' }, '0f1e');
     expect(path).toBe('/a.slice/a-b.slice/gantry-0f1e.scope');
     expect(ociCgroupsPath('systemd', path)).toBe('a-b.slice:gantry:0f1e');
+  });
+
+  it('has its limits in what crun makes in the scope of systemd', () => {
+    const [scope, folder] = ['/a.slice/gantry-1.scope', '/a/1'];
+    const there = { exists: (path: string) => path.endsWith('/container') };
+    expect(leafCgroup(there, scope)).toBe(`${scope}/container`);
+    expect(leafCgroup({ exists: () => false }, scope)).toBe(scope);
+    // One that a container has made itself.
+    expect(leafCgroup(there, folder)).toBe(folder);
   });
 
   it('is a folder in its parent without systemd', () => {

@@ -63,3 +63,12 @@ export function ociCgroupsPath(driver: CgroupDriver, path: string): string {
   const name = basename(path, '.scope').slice('gantry-'.length);
   return `${basename(dirname(path))}:gantry:${name}`;
 }
+
+/**
+ * Where the limits and the processes of a container's or an init's cgroup are: with systemd crun makes a
+ * cgroup of its own in the scope, and nothing is in the scope itself (crun(1), run.oci.systemd.subgroup).
+ */
+export function leafCgroup(cgroups: { exists(path: string): boolean }, path: string): string {
+  const leaf = join(path, 'container');
+  return path.endsWith('.scope') && cgroups.exists(leaf) ? leaf : path;
+}

@@ -98,10 +98,12 @@ it('StatsReaders let go of what has ended, and of what is gone', () => {
   const events = new EventLog();
   const opened: string[] = [];
   const closed: string[] = [];
+  const cgroups = openCgroupfs({ mounts: trees.v2 });
   const readers = new StatsReaders({
+    exists: (path) => cgroups.exists(path),
     openStats: (path) => {
       opened.push(path);
-      const stats = openCgroupfs({ mounts: trees.v2 }).openStats(path);
+      const stats = cgroups.openStats(path);
       return { ...stats, [Symbol.dispose]: () => closed.push(path) };
     },
   });

@@ -135,7 +135,9 @@ describe('on cgroup v2 a container', () => {
 
   test('has statistics, with those of pressure', async ({ daemon, busybox }) => {
     const { cri } = daemon;
-    const id = await runContainer(cri, await runPod(daemon), containerConfig(busybox, forever));
+    const linux = { resources: { memoryLimitInBytes: 64 * MiB } };
+    const config = containerConfig(busybox, { ...forever, linux });
+    const id = await runContainer(cri, await runPod(daemon), config);
     const { stats } = await cri.containerStats({ containerId: id });
     const some = { Some: { Avg10: expect.any(Number) } };
     expect(stats).toMatchObject({
@@ -144,6 +146,8 @@ describe('on cgroup v2 a container', () => {
       io: { psi: some },
     });
     expect(stats?.cpu?.usageCoreNanoSeconds?.value).toBeGreaterThan(0);
-    expect(stats?.memory?.workingSetBytes?.value).toBeGreaterThan(0);
+    const { workingSetBytes, availableBytes } = stats?.memory ?? {};
+    expect(workingSetBytes?.value).toBeGreaterThan(0);
+    expect(availableBytes?.value).toBe(64 * MiB - (workingSetBytes?.value ?? 0));
   });
 });

@@ -1,4 +1,5 @@
 import type { CgroupStats, StatsGroup, StatsReader } from 'cgroupfs-ts';
+import { leafCgroup } from '#runtime/cgroup-path.ts';
 import { now, type UnixNanos } from '#runtime/clock.ts';
 import type { Cgroups } from '#runtime/engine.ts';
 import type { EventLog } from '#runtime/events/event-log.ts';
@@ -25,12 +26,12 @@ const idleMs = 120_000;
  * clock in it but the callers': what nobody asks for is not read.
  */
 export class StatsReaders {
-  readonly #cgroups: Pick<Cgroups, 'openStats'>;
+  readonly #cgroups: Pick<Cgroups, 'exists' | 'openStats'>;
   readonly #sources = new Map<string, Source>();
   #listening: Disposable | undefined;
   #idle: NodeJS.Timeout | undefined;
 
-  constructor(cgroups: Pick<Cgroups, 'openStats'>) {
+  constructor(cgroups: Pick<Cgroups, 'exists' | 'openStats'>) {
     this.#cgroups = cgroups;
   }
 
@@ -70,7 +71,8 @@ export class StatsReaders {
     this.#idle.refresh();
     const known = this.#sources.get(id);
     if (known !== undefined) return known;
-    const source = { reader: this.#cgroups.openStats(cgroupPath), rate: new CpuRate() };
+    const reader = this.#cgroups.openStats(leafCgroup(this.#cgroups, cgroupPath));
+    const source = { reader, rate: new CpuRate() };
     this.#sources.set(id, source);
     return source;
   }
