@@ -104,8 +104,6 @@ export async function openImages(options: ImagesOptions): Promise<Images> {
   const pulls = new Joined<string, Image>();
   const imports = new Joined<string, readonly Image[]>();
   await writeIndex(parts);
-  // A daemon that was killed may have left some to be done.
-  parts.persister.soon();
   return {
     pull: async (text, { credentials }, signal) => {
       const reference = parseReference(text);

@@ -18,6 +18,8 @@ export class Persister {
   constructor(snapshotters: readonly Snapshotter[], log: Log) {
     this.#snapshotters = snapshotters;
     this.#log = log;
+    // A daemon that was killed may have left some to be done.
+    this.soon();
   }
 
   soon(): void {

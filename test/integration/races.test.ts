@@ -196,7 +196,7 @@ describe('an OCI runtime', () => {
         reason: 'StartError',
       });
       await daemon.removeAllPods();
-    expect(await daemon.leaks()).toEqual([]);
+      expect(await daemon.leaks()).toEqual([]);
       rmSync(scripts, { recursive: true });
     },
   );
