@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readdirSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { isErrno } from '#errors/fault.ts';
 
@@ -50,6 +50,17 @@ export function openLogFile(path: string): LogFile | undefined {
     if (isErrno(error, 'ENOENT')) return undefined;
     throw error;
   }
+}
+
+/** One of listRotated(), which may have been compressed since. */
+export function openRotated({ path }: RotatedLog): LogFile | undefined {
+  return openLogFile(path) ?? openLogFile(`${path}.gz`);
+}
+
+/** That of the file at `path`, as in LogFile; undefined when there is none. */
+export function inodeAt(path: string): string | undefined {
+  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return stat && `${stat.dev}:${stat.ino}`;
 }
 
 export function sizeOf({ fd }: LogFile): number {

@@ -175,6 +175,33 @@ describe('more', () => {
     expect(await all(reader.more())).toEqual(texts(7, 8));
   });
 
+  test('loses and doubles nothing when there are rotations while it reads', async ({ path }) => {
+    writeFileSync(path, numbered(0, 2));
+    using reader = new LogReader(path);
+    await all(reader.history({}));
+    appendFileSync(path, 'torn');
+    renameSync(path, `${path}.20260102-000010`);
+    writeFileSync(path, '');
+    const more = reader.more();
+    expect((await more.next()).value).toMatchObject([{ text: Buffer.from('torn') }]);
+    appendFileSync(path, numbered(2, 3));
+    renameSync(path, `${path}.20260102-000020`);
+    writeFileSync(path, numbered(3, 4));
+    expect(await all(more)).toEqual(texts(2, 4));
+  });
+
+  test('begins while the log has been renamed, and the next is not there yet', async ({ path }) => {
+    const renamed = `${path}.20260102-000010`;
+    writeFileSync(renamed, numbered(0, 2));
+    using reader = new LogReader(path);
+    expect(await all(reader.history({}))).toEqual(texts(0, 2));
+    appendFileSync(renamed, numbered(2, 3));
+    expect(await all(reader.more())).toEqual(texts(2, 3));
+    appendFileSync(renamed, numbered(3, 4));
+    writeFileSync(path, numbered(4, 5));
+    expect(await all(reader.more())).toEqual(texts(3, 5));
+  });
+
   test('reads the files that came and went meanwhile', async ({ path }) => {
     rotatedThrice(path);
     using reader = new LogReader(path);

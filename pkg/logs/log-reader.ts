@@ -1,6 +1,14 @@
 import { allLines, type Lines, linesFrom } from './blocks.ts';
 import { Joiner, type LogEntry } from './joiner.ts';
-import { listRotated, type LogFile, openLogFile, sizeOf } from './log-files.ts';
+import {
+  inodeAt,
+  listRotated,
+  type LogFile,
+  openLogFile,
+  openRotated,
+  type RotatedLog,
+  sizeOf,
+} from './log-files.ts';
 import { firstTimeMs, type Start, startOfLast, startSince } from './starts.ts';
 
 export type Range = {
@@ -60,14 +68,14 @@ export class LogReader implements Disposable {
       // Emptied: what is in it now is new.
       if (sizeOf(this.#current) < this.#position) this.#position = 0;
       yield* this.#join(this.#linesNow(this.#position));
-      using next = new DisposableStack();
-      const successor = openLogFile(this.#path);
+      if (inodeAt(this.#path) === this.#current.inode) return;
+      const { written: successor, rotated } = this.#look();
       if (successor === undefined) return;
+      using next = new DisposableStack();
       next.use(successor);
-      if (successor.inode === this.#current.inode) return;
       // Nobody writes to the old one any more, but may have before the new one was there.
       yield* this.#join(allLines(this.#current, this.#position));
-      yield* this.#missed(this.#current);
+      yield* this.#missed(rotated, this.#current);
       this.#current[Symbol.dispose]();
       next.move();
       this.#current = successor;
@@ -82,27 +90,45 @@ export class LogReader implements Disposable {
 
   /** All files there are, oldest first. */
   #open(older: DisposableStack): LogFile[] {
-    this.#current = openLogFile(this.#path);
+    const { written, rotated } = this.#look();
     const files: LogFile[] = [];
-    for (const { path, rotatedAt } of listRotated(this.#path)) {
-      const file = openLogFile(path);
-      if (file !== undefined) older.use(file);
-      // It has been rotated since we opened it: what came after it, is to be read after it.
-      if (file?.inode === this.#current?.inode) break;
-      this.#passed.add(rotatedAt);
-      if (file !== undefined) files.push(file);
+    for (const each of rotated) {
+      const file = openRotated(each);
+      // Between its renaming and the making of the next, the last one is the one that is written to.
+      const isWritten = written === undefined && each === rotated.at(-1) && !file?.isCompressed;
+      if (isWritten) {
+        this.#current = file;
+      } else {
+        this.#passed.add(each.rotatedAt);
+        if (file !== undefined) files.push(older.use(file));
+      }
     }
+    this.#current ??= written;
     return this.#current === undefined ? files : [...files, this.#current];
   }
 
+  /** The file that is written to, and those that were before it: no rotation comes in between. */
+  #look(): { readonly written: LogFile | undefined; readonly rotated: readonly RotatedLog[] } {
+    for (;;) {
+      const written = openLogFile(this.#path);
+      const rotated = listRotated(this.#path);
+      if (inodeAt(this.#path) === written?.inode) return { written, rotated };
+      written?.[Symbol.dispose]();
+    }
+  }
+
   /** Files that came and went between two looks. */
-  async *#missed(last: LogFile): AsyncGenerator<readonly LogEntry[]> {
-    const rotated = listRotated(this.#path).filter(({ rotatedAt }) => !this.#passed.has(rotatedAt));
-    for (const { rotatedAt } of rotated) this.#passed.add(rotatedAt);
-    // The first one is that which we have read; its inode is another one when it has been compressed.
-    for (const { path } of rotated.slice(1)) {
-      using file = openLogFile(path);
-      if (file !== undefined && file.inode !== last.inode) yield* this.#join(allLines(file));
+  async *#missed(
+    rotated: readonly RotatedLog[],
+    last: LogFile,
+  ): AsyncGenerator<readonly LogEntry[]> {
+    const fresh = rotated.filter(({ rotatedAt }) => !this.#passed.has(rotatedAt));
+    for (const each of fresh) {
+      this.#passed.add(each.rotatedAt);
+      using file = openRotated(each);
+      // The first one is that which we have read, also when it is another file by now: a compressed one.
+      const isRead = file?.inode === last.inode || (each === fresh[0] && file?.isCompressed);
+      if (file !== undefined && !isRead) yield* this.#join(allLines(file));
     }
   }
 
