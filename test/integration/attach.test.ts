@@ -63,11 +63,11 @@ async function shows(client: Client, what: string, act?: () => Promise<unknown>)
 /** A process that can be talked to: `say WORD` into its fifo writes the word to its output. */
 const talker = {
   command: sh(
-    `trap 'exit 143' TERM; mkfifo /say; while :; do read -r word < /say; echo "$word"; done`,
+    `trap 'exit 143' TERM; mkfifo /say; exec 3<>/say; while read -r word <&3; do echo "$word"; done`,
   ),
 };
 const say = (daemon: Daemon, containerId: string, word: string) =>
-  exec(daemon.cri, containerId, `echo ${word} > /say`);
+  exec(daemon.cri, containerId, `until [ -p /say ]; do sleep 0.02; done; echo ${word} > /say`);
 
 const conmonPid = ({ place }: Daemon, containerId: string) =>
   Number(readFileSync(join(place.state, 'containers', containerId, 'conmon.pid'), 'utf8'));
@@ -230,7 +230,7 @@ describe.skipIf(!hasCrictl)('crictl attach', () => {
     'lets the monitor rest when a container has closed its stdin',
     async ({ daemon, start }) => {
       const script = `trap 'exit 143' TERM; read -r line; echo "got $line"; exec < /dev/null
-      mkfifo /say; while :; do read -r word < /say; echo "$word"; done`;
+      mkfifo /say; exec 3<>/say; while read -r word <&3; do echo "$word"; done`;
       const containerId = await start({ command: sh(script), stdin: true });
       const client = attach(daemon, '-i', containerId);
       client.process.stdin?.write('one\n');

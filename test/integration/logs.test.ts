@@ -104,7 +104,7 @@ describe('the log', () => {
   });
 
   test('stays when it is opened anew in its place', async ({ daemon, busybox }) => {
-    const script = `trap 'exit 143' TERM; mkfifo /say; echo ready; while :; do read -r word < /say; echo "$word"; done`;
+    const script = `trap 'exit 143' TERM; mkfifo /say; exec 3<>/say; echo ready; while read -r word <&3; do echo "$word"; done`;
     const id = await runContainer(
       daemon.cri,
       await runPod(daemon),
@@ -153,8 +153,8 @@ describe('the log', () => {
     await using _mounted = {
       [Symbol.asyncDispose]: async () => void (await execa('umount', ['-l', logDirectory])),
     };
-    const script = `trap 'exit 143' TERM; seq 200000; touch /done; mkfifo /say
-      while :; do read -r word < /say; echo "$word"; done`;
+    const script = `trap 'exit 143' TERM; mkfifo /say; exec 3<>/say; seq 200000; touch /done
+      while read -r word <&3; do echo "$word"; done`;
     const pod = await runPod(daemon, { logDirectory });
     const id = await runContainer(
       daemon.cri,
@@ -171,7 +171,7 @@ describe('the log', () => {
     expect(shown.slice(0, 100)).toEqual(numbers(1, 100));
     await execa('mount', ['-o', 'remount,size=1m', logDirectory]);
     for (const word of ['room', 'again']) {
-      await exec(daemon.cri, id, `echo ${word} > /say`);
+      await exec(daemon.cri, id, `until [ -p /say ]; do sleep 0.02; done; echo ${word} > /say`);
       const hasWord = () => readFileSync(logPath, 'utf8').endsWith(` F ${word}\n`);
       await eventually(`"${word}" is written`, hasWord);
     }
@@ -187,11 +187,11 @@ describe('gantry logs', () => {
         logPath: `${name}/0.log`,
         command: sh(script),
       });
-    const talk = `trap 'exit 143' TERM; mkfifo /say; while :; do read -r word < /say; echo "$word"; done`;
+    const talk = `trap 'exit 143' TERM; mkfifo /say; exec 3<>/say; while read -r word <&3; do echo "$word"; done`;
     const first = await runContainer(daemon.cri, pod, speak('app', talk));
     const second = await runContainer(daemon.cri, pod, speak('sidecar', talk));
     const say = async (id: string, word: string) => {
-      await exec(daemon.cri, id, `echo ${word} > /say`);
+      await exec(daemon.cri, id, `until [ -p /say ]; do sleep 0.02; done; echo ${word} > /say`);
       await logged(daemon.cri, id, word);
     };
     for (const n of [1, 2, 3]) {
