@@ -21,7 +21,7 @@ const stages = {
   cgroupfs: {
     env: { GANTRY_TEST_CGROUP_DRIVER: 'cgroupfs' },
     runs: [
-      { project: 'unit', files: ['pkg/cgroupfs-ts'] },
+      { project: 'unit', files: ['kernel.test'] },
       vm('cgroup-v2', 'apparmor'),
       integration('pod', 'container', 'resources', 'security', 'user-namespace', 'restart', 'stop'),
     ],
