@@ -6,6 +6,9 @@ const slowness = Number(process.env['GANTRY_TEST_SLOWNESS'] ?? 1);
 /** For conditions that come soon, but not on a machine that is busy. */
 const patience = { poll: { timeout: 20_000 * slowness } };
 
+/** On the emulated processor Node itself dies now and then, in one of some hundred starts. */
+const retry = process.env['GANTRY_VM'] === undefined ? 0 : 1;
+
 // These are for the machine of hack/vm, and take all of it.
 const machine =
   process.env['GANTRY_VM'] === undefined
@@ -18,6 +21,7 @@ const machine =
             globalSetup: 'test/integration/harness/global-setup.ts',
             testTimeout: 60_000 * slowness,
             expect: patience,
+            retry,
             hookTimeout: 120_000 * slowness,
           },
         },
@@ -34,6 +38,7 @@ export default defineConfig({
           testTimeout: 30_000 * slowness,
           hookTimeout: 30_000 * slowness,
           expect: patience,
+          retry,
         },
       },
       ...machine,
@@ -44,6 +49,7 @@ export default defineConfig({
           globalSetup: 'test/integration/harness/global-setup.ts',
           testTimeout: 60_000 * slowness,
           expect: patience,
+          retry,
           hookTimeout: 120_000 * slowness,
         },
       },
