@@ -31,7 +31,7 @@ export function followSizes(source: Readable): (listener: Listener) => void {
 }
 
 /** The size in a message; none when it is not one, or when it has no area. */
-export function parseSize(text: string): TerminalSize | undefined {
+function parseSize(text: string): TerminalSize | undefined {
   const [columns, rows] = ['Width', 'Height'].map((name) => {
     const number = Number(new RegExp(`"${name}"\\s*:\\s*(\\d{1,5})\\b`).exec(text)?.[1]);
     return number > 0 && number <= 0xffff ? number : undefined;

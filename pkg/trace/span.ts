@@ -2,32 +2,30 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { describe, type FaultCode, faultCode } from '#errors/fault.ts';
 
 /** The stages that operations consist of. Few and fixed: each is a label of a metric, too. */
-export const stageNames = [
+export type StageName =
   // Waiting for another operation on the same pod or container.
-  'lock',
+  | 'lock'
   // Pods.
-  'namespace',
-  'files',
-  'init',
-  'network',
+  | 'namespace'
+  | 'files'
+  | 'init'
+  | 'network'
   // Containers.
-  'image',
-  'snapshot',
-  'spec',
-  'monitor',
-  'runtime',
-  'signal',
-  'kill',
-  'cgroup',
-  'unmount',
-  'delete',
+  | 'image'
+  | 'snapshot'
+  | 'spec'
+  | 'monitor'
+  | 'runtime'
+  | 'signal'
+  | 'kill'
+  | 'cgroup'
+  | 'unmount'
+  | 'delete'
   // Pulls.
-  'resolve',
-  'layer',
-  'download',
-  'unpack',
-] as const;
-export type StageName = (typeof stageNames)[number];
+  | 'resolve'
+  | 'layer'
+  | 'download'
+  | 'unpack';
 
 /** A program that was started for a span and has not ended. */
 export type Program = { readonly pid: number; readonly path: string };
