@@ -21,8 +21,6 @@ export type CaptureOptions = {
   readonly maxOutputBytes: number;
   /** Kills it, too, when aborted. */
   readonly signal?: AbortSignal;
-  /** Learns which process it is, and when that has ended. */
-  readonly started?: (child: Child) => void;
 };
 
 /** How long the end of a killed process is awaited: one in a system call may take any time. */
@@ -42,8 +40,6 @@ export async function captureProgram(path: string, options: CaptureOptions): Pro
   const child = await startWhenWritten(() =>
     startChild({ path, args: [], env: options.env, stdio }),
   );
-
-  options.started?.(child);
   const killed = Promise.withResolvers<string>();
   const timer = setTimeout(
     () => killed.resolve(`no answer within ${options.timeoutMs} ms`),

@@ -4,7 +4,6 @@ import { Fault } from '#errors/fault.ts';
 import { captureProgram, type Captured } from '#linux/captured-program.ts';
 import { programPath } from '#linux/program.ts';
 import type { Log } from '#log/log.ts';
-import { noteProgram } from '#trace/span.ts';
 import { type JsonObject, parseJsonObject } from './json-object.ts';
 import { PluginFault, toldFault } from './plugin-fault.ts';
 
@@ -70,7 +69,6 @@ export async function runPlugin(
     timeoutMs: deps.timeoutMs,
     maxOutputBytes,
     signal: deps.signal,
-    started: ({ pid, ended }) => noteProgram({ pid, path }, ended),
   }).catch((cause: unknown) => {
     throw new Fault('failed-precondition', act, { cause });
   });
