@@ -8,17 +8,8 @@ import { resizeTerminal } from '#runtime/monitor.ts';
 import { openMonitoredStdin } from '#runtime/monitored-stdin.ts';
 import { rejectWhenAborted } from '#runtime/wait.ts';
 import type { Attached } from './attach-pump.ts';
+import { type ClientStreams, feed } from './client-streams.ts';
 import type { Container } from './container.ts';
-
-/** The client's ends of the streams; what it does not want is absent. */
-export type AttachStreams = {
-  readonly stdin: Readable | undefined;
-  readonly stdout: Writable | undefined;
-  /** Stays empty with a terminal: all comes by stdout. */
-  readonly stderr: Writable | undefined;
-  /** Tells the size of the client's terminal, at first and whenever it changes. */
-  readonly onResize: (listener: (size: TerminalSize) => void) => void;
-};
 
 /** More sizes than a client's terminal can have in the time that the monitor takes for one. */
 const maxSizes = 16;
@@ -42,7 +33,7 @@ export function attachableContainer(engine: Engine, idOrPrefix: string): Contain
 export async function attach(
   engine: Engine,
   idOrPrefix: string,
-  { streams, signal }: { readonly streams: AttachStreams; readonly signal: AbortSignal },
+  { streams, signal }: { readonly streams: ClientStreams; readonly signal: AbortSignal },
 ): Promise<void> {
   const container = attachableContainer(engine, idOrPrefix);
   const act = `attach to container "${container.id}"`;
@@ -67,7 +58,7 @@ export async function attach(
 async function connect(
   engine: Engine,
   { id, config }: Container,
-  { stdin, stdout, stderr }: AttachStreams,
+  { stdin, stdout, stderr }: ClientStreams,
 ): Promise<Attached> {
   const { folder, monitorPidFile } = engine.layout.container(id);
   const wantsStdin = config.stdin && stdin !== undefined;
@@ -88,13 +79,6 @@ async function connect(
       cause,
     });
   }
-}
-
-/** Without anybody to take it, input is dropped, so that the client is still heard. */
-function feed(client: Readable | undefined, stdin: Writable | undefined): void {
-  if (stdin === undefined) return void client?.resume();
-  stdin.on('error', () => {}).on('close', () => client?.resume());
-  client?.pipe(stdin);
 }
 
 /** Resolves when the client has been given all that there was. */

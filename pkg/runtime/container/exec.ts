@@ -2,9 +2,10 @@ import type { Readable, Writable } from 'node:stream';
 import { Fault } from '#errors/fault.ts';
 import { openInputPipe, openOutputPipe } from '#linux/child.ts';
 import { freeBuffer } from '#linux/free-buffer.ts';
-import { openPty, resizeTerminalOf, type TerminalSize } from '#linux/pty.ts';
+import { openPty, resizeTerminalOf } from '#linux/pty.ts';
 import type { Engine } from '#runtime/engine.ts';
 import { rejectWhenAborted, within } from '#runtime/wait.ts';
+import { type ClientStreams, feed } from './client-streams.ts';
 import type { Container } from './container.ts';
 import {
   type ExecFiles,
@@ -15,20 +16,11 @@ import {
 } from './exec-process.ts';
 import { killExec } from './kill-exec.ts';
 
-/** The client's ends of a command's streams. What is absent is /dev/null to the command. */
-export type ExecStreams = {
-  readonly stdin: Readable | undefined;
-  readonly stdout: Writable | undefined;
-  /** Stays empty with a terminal: all comes by stdout. */
-  readonly stderr: Writable | undefined;
-  /** Tells the size of the client's terminal, at first and whenever it changes. */
-  readonly onResize: (listener: (size: TerminalSize) => void) => void;
-};
-
 export type StreamedExec = {
   readonly command: readonly string[];
   readonly hasTerminal: boolean;
-  readonly streams: ExecStreams;
+  /** What is absent is /dev/null to the command. */
+  readonly streams: ClientStreams;
 };
 
 /** How long output is awaited from processes that a command leaves behind with its pipes open. */
@@ -87,7 +79,7 @@ function startOnPipes(engine: Engine, container: Container, { files, streams }: 
   stdin?.closeReadFd();
   stdout?.closeWriteFd();
   stderr.closeWriteFd();
-  if (stdin !== undefined && streams.stdin !== undefined) feed(streams.stdin, stdin.stream);
+  feed(streams.stdin, stdin?.stream);
   const errors = passOn(stderr.stream, streams.stderr);
   const outputs = stdout === undefined ? [errors] : [passOn(stdout.stream, streams.stdout), errors];
   return { ...child, outputs, lastWords: errors.lastWords, ...scopeOf(opened) };
@@ -101,7 +93,7 @@ function startOnTerminal(
   using opened = new DisposableStack();
   const pty = opened.use(openPty());
   const child = startExec(engine, container, { files, stdio: [pty.path, pty.path, pty.path] });
-  if (streams.stdin !== undefined) feed(streams.stdin, pty.input);
+  feed(streams.stdin, pty.input);
   streams.onResize((size) => {
     pty.resize(size);
     // The command's own terminal is the OCI runtime's, and crun looks at the size of ours once only.
@@ -115,12 +107,6 @@ function startOnTerminal(
 function scopeOf(opened: DisposableStack): Disposable {
   const stack = opened.move();
   return { [Symbol.dispose]: () => stack.dispose() };
-}
-
-/** A command need not read what it is sent: the rest is dropped, so that the client is still heard. */
-function feed(client: Readable, stdin: Writable): void {
-  stdin.on('error', () => {}).on('close', () => client.resume());
-  client.pipe(stdin);
 }
 
 type Output = {
