@@ -81,7 +81,7 @@ function idOf<Id extends string>(id: string): Id {
 }
 
 /** What the OCI runtime was told; undefined when that is gone. */
-export function readSpec(path: string): Spec | undefined {
+function readSpec(path: string): Spec | undefined {
   const text = readIfThere(path);
   return text === undefined ? undefined : JSON.parse(text);
 }

@@ -1,7 +1,6 @@
-import { readFileSync } from 'node:fs';
-import { isErrno } from '#errors/fault.ts';
 import Gauge from 'prom-client/lib/gauge.js';
 import type Registry from 'prom-client/lib/registry.js';
+import { readIfThere } from '#linux/read-file.ts';
 import type { Container } from '#runtime/container/container.ts';
 import type { MetricsDeps } from './deps.ts';
 
@@ -14,7 +13,7 @@ export function observeMonitors(registry: Registry, { engine }: MetricsDeps): vo
   const pidOf = (container: Container): number => {
     const known = pids.get(container);
     if (known !== undefined) return known;
-    const pid = Number(textOf(engine.layout.container(container.id).monitorPidFile) ?? 0);
+    const pid = Number(readIfThere(engine.layout.container(container.id).monitorPidFile) ?? 0);
     if (pid > 0) pids.set(container, pid);
     return pid;
   };
@@ -39,17 +38,8 @@ export function observeMonitors(registry: Registry, { engine }: MetricsDeps): vo
 
 /** proc_pid_statm(5): resident pages, without those of files and shared memory. */
 function privateBytes(pid: number): number | undefined {
-  const [, resident, shared] = (textOf(`/proc/${pid}/statm`) ?? '').split(' ').map(Number);
+  const [, resident, shared] = (readIfThere(`/proc/${pid}/statm`) ?? '').split(' ').map(Number);
   return resident === undefined || shared === undefined
     ? undefined
     : (resident - shared) * pageBytes;
-}
-
-function textOf(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ESRCH')) return undefined;
-    throw error;
-  }
 }

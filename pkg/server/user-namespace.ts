@@ -20,7 +20,7 @@ export function userNamespace(
   if (wish.mode !== 0) throw new Fault('invalid-argument', `${field}.mode: must be POD or NODE`);
   const mapping = singleMapping(wish.uids, `${field}.uids`);
   const groups = singleMapping(wish.gids, `${field}.gids`);
-  if (groups.hostId === mapping.hostId && groups.length === mapping.length) return mapping;
+  if (isSame(groups, mapping)) return mapping;
   throw new Fault('invalid-argument', `${field}: uids and gids must be mapped alike`);
 }
 
