@@ -15,7 +15,6 @@ import {
   createContainer,
   exec,
   forever,
-  podConfig,
   runContainer,
   runPod,
 } from './harness/pods.ts';
@@ -115,9 +114,7 @@ test('tells what a pod’s start consisted of', async () => {
 });
 
 test('tells what is stuck, since when, and on which program', async () => {
-  const config = podConfig(daemon);
-  const { podSandboxId } = await daemon.cri.runPodSandbox({ config, runtimeHandler: 'slow' });
-  const pod = { id: podSandboxId, config };
+  const pod = await runPod(daemon, {}, 'slow');
   const containerId = await createContainer(
     daemon.cri,
     pod,

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { status } from '@grpc/grpc-js';
 import { expect, inject, test } from 'vitest';
 import { startDaemon } from './harness/daemon.ts';
-import { containerConfig, createContainer, podConfig, runToEnd, sh } from './harness/pods.ts';
+import { containerConfig, createContainer, runPod, runToEnd, sh } from './harness/pods.ts';
 
 const plain = fileURLToPath(new URL('testdata/plain-runtime', import.meta.url));
 const extraConfig = `[runtime.handlers]
@@ -28,10 +28,7 @@ test('a recursively read-only mount is one where the handler can, and refused wh
   mkdirSync(hostPath);
   const mount = { hostPath, containerPath: '/volume', readonly: true, recursiveReadOnly: true };
   const container = containerConfig(image, { mounts: [mount], command: sh('touch /volume/file') });
-  const podOn = async (runtimeHandler: string) => {
-    const config = podConfig(daemon);
-    return { id: (await cri.runPodSandbox({ config, runtimeHandler })).podSandboxId, config };
-  };
+  const podOn = (runtimeHandler: string) => runPod(daemon, {}, runtimeHandler);
   const { stderr } = await runToEnd(cri, await podOn('crun'), container);
   expect(stderr).toContain('Read-only file system');
   await expect(createContainer(cri, await podOn('plain'), container)).rejects.toMatchObject({

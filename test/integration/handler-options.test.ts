@@ -42,9 +42,7 @@ afterAll(async () => {
 });
 
 async function runWith(runtimeHandler: string): Promise<{ pod: Pod; containerId: string }> {
-  const config = podConfig(daemon);
-  const { podSandboxId: id } = await daemon.cri.runPodSandbox({ config, runtimeHandler });
-  const pod = { id, config };
+  const pod = await runPod(daemon, {}, runtimeHandler);
   const containerId = await runContainer(daemon.cri, pod, containerConfig(busybox(), forever));
   return { pod, containerId };
 }

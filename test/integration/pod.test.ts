@@ -168,12 +168,10 @@ describe('a pod', () => {
     busybox,
   }) => {
     const { cri } = daemon;
-    const config = podConfig(daemon);
-    const { podSandboxId } = await cri.runPodSandbox({ config, runtimeHandler: 'runc' });
+    const pod = await runPod(daemon, {}, 'runc');
     const command = ['/bin/echo', 'run by runc'];
-    const pod = { id: podSandboxId, config };
     const { stdout } = await runToEnd(cri, pod, containerConfig(busybox, { command }));
     expect(stdout).toBe('run by runc\n');
-    expect((await podStatus(cri, podSandboxId)).runtimeHandler).toBe('runc');
+    expect((await podStatus(cri, pod.id)).runtimeHandler).toBe('runc');
   });
 });

@@ -1,17 +1,17 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, inject, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { ContainerState } from '#api/cri/v1/types.ts';
 import type { Cri } from './harness/client.ts';
-import { startDaemon } from './harness/daemon.ts';
+import { type Daemon, startDaemon } from './harness/daemon.ts';
 import { test } from './harness/fixture.ts';
 import {
   containerConfig,
   containerStatus,
   createContainer,
   forever,
-  podConfig,
+  type Pod,
   runContainer,
   runPod,
   waitForExit,
@@ -157,15 +157,28 @@ async function freezerOf(cri: Cri, containerId: string) {
   return { file: join(folder, 'cgroup.freeze'), frozen: '1', isFrozen };
 }
 
-/** An OCI runtime that does `instead` for one command, and is crun for all others. */
-function oddRuntime(folder: string, command: string, instead: string): string {
-  const path = join(folder, `odd-${command}`);
+/** Configures the handler `odd`, which does `instead` for one command, and is crun for all others. */
+function oddHandler(folder: string, command: string, instead: string): string {
+  const path = join(folder, 'odd-runtime');
   const script = `#!/bin/sh\nfor word; do [ "$word" = ${command} ] && { ${instead}; }; done\nexec crun "$@"\n`;
   writeFileSync(path, script, { mode: 0o755 });
-  return path;
+  return `[runtime.handlers]\ncrun = { path = "crun" }\nodd = { path = "${path}" }\n`;
 }
 
 describe('an OCI runtime', () => {
+  const image = inject('busybox');
+  let scripts: string;
+  beforeEach(() => {
+    scripts = mkdtempSync(join(tmpdir(), 'gantry-odd-'));
+  });
+  afterEach(() => rmSync(scripts, { recursive: true }));
+
+  /** Pulls the image, and runs a pod on that handler. */
+  async function oddPod(daemon: Daemon): Promise<Pod> {
+    await daemon.cri.pullImage({ image: { image } });
+    return runPod(daemon, {}, 'odd');
+  }
+
   it.each([
     ['create', 'kill -9 $$', 'the monitor ended|signal|killed|exit'],
     ['create', 'echo "no such luck" >&2; exit 1', 'no such luck'],
@@ -173,20 +186,11 @@ describe('an OCI runtime', () => {
   ])(
     'that dies at "%s" (%s) is said to have failed, and leaves nothing',
     async (command, instead, words) => {
-      const scripts = mkdtempSync(join(tmpdir(), 'gantry-odd-'));
-      const path = oddRuntime(scripts, command, instead);
-      const extraConfig = `[runtime.handlers]\ncrun = { path = "crun" }\nodd = { path = "${path}" }\n`;
+      const extraConfig = oddHandler(scripts, command, instead);
       await using daemon = await startDaemon({ extraConfig });
       const { cri } = daemon;
-      const image = inject('busybox');
-      await cri.pullImage({ image: { image } });
-      const config = podConfig(daemon);
-      const { podSandboxId: id } = await cri.runPodSandbox({ config, runtimeHandler: 'odd' });
-      const containerId = await createContainer(
-        cri,
-        { id, config },
-        containerConfig(image, forever),
-      );
+      const pod = await oddPod(daemon);
+      const containerId = await createContainer(cri, pod, containerConfig(image, forever));
       await expect(cri.startContainer({ containerId })).rejects.toMatchObject({
         details: expect.stringMatching(new RegExp(words)),
       });
@@ -197,22 +201,16 @@ describe('an OCI runtime', () => {
       });
       await daemon.removeAllPods();
       expect(await daemon.leaks()).toEqual([]);
-      rmSync(scripts, { recursive: true });
     },
   );
 
   it('that ends without deleting is no reason to keep a container', async () => {
-    const scripts = mkdtempSync(join(tmpdir(), 'gantry-odd-'));
     const flag = join(scripts, 'odd');
-    const path = oddRuntime(scripts, 'delete', `[ -e ${flag} ] && exit 1`);
-    const extraConfig = `[runtime.handlers]\ncrun = { path = "crun" }\nodd = { path = "${path}" }\n`;
+    const extraConfig = oddHandler(scripts, 'delete', `[ -e ${flag} ] && exit 1`);
     await using daemon = await startDaemon({ extraConfig });
     const { cri } = daemon;
-    const image = inject('busybox');
-    await cri.pullImage({ image: { image } });
-    const config = podConfig(daemon);
-    const { podSandboxId: id } = await cri.runPodSandbox({ config, runtimeHandler: 'odd' });
-    const containerId = await runContainer(cri, { id, config }, containerConfig(image, forever));
+    const pod = await oddPod(daemon);
+    const containerId = await runContainer(cri, pod, containerConfig(image, forever));
     writeFileSync(flag, '');
     await cri.stopContainer({ containerId, timeout: 0 });
     await expect(cri.removeContainer({ containerId })).rejects.toMatchObject({
@@ -222,6 +220,5 @@ describe('an OCI runtime', () => {
     await cri.removeContainer({ containerId });
     await daemon.removeAllPods();
     expect(await daemon.leaks()).toEqual([]);
-    rmSync(scripts, { recursive: true });
   });
 });

@@ -8,9 +8,9 @@ import { test } from './harness/fixture.ts';
 import {
   containerConfig,
   containerStatus,
-  createContainer,
   forever,
-  podConfig,
+  runContainer,
+  runPod,
   sh,
   logged,
   waitForExit,
@@ -47,14 +47,9 @@ async function run(
     readonly command?: readonly string[];
   },
 ): Promise<string> {
-  const config = podConfig(daemon);
-  const request = { config, runtimeHandler: options.handler };
-  const { podSandboxId: id } = await daemon.cri.runPodSandbox(request);
-  const { command = forever.command, resources } = options;
-  const container = containerConfig(image, { command, linux: { resources } });
-  const containerId = await createContainer(daemon.cri, { id, config }, container);
-  await daemon.cri.startContainer({ containerId });
-  return containerId;
+  const { command = forever.command, resources, handler } = options;
+  const pod = await runPod(daemon, {}, handler);
+  return runContainer(daemon.cri, pod, containerConfig(image, { command, linux: { resources } }));
 }
 
 describe.each(['crun', 'runc'])('limits with %s', (handler) => {

@@ -6,8 +6,7 @@ import { containerConfig, forever, podConfig, runContainer, uniqueName } from '#
 import type { Place } from '#harness/place.ts';
 
 /** The installed daemon, where the package's defaults put it. */
-export const socket = '/run/gantry/gantry.sock';
-export const cri: Cri = connectCri(socket);
+export const cri: Cri = connectCri('/run/gantry/gantry.sock');
 
 const directory = '/var/log/gantry-test';
 

@@ -35,9 +35,14 @@ export function podConfig(
   };
 }
 
-export async function runPod(daemon: Daemon, overrides?: Draft<PodSandboxConfig>): Promise<Pod> {
+/** `runtimeHandler` is the name of one; the default one is meant when it is empty. */
+export async function runPod(
+  daemon: Daemon,
+  overrides?: Draft<PodSandboxConfig>,
+  runtimeHandler = '',
+): Promise<Pod> {
   const config = podConfig(daemon, overrides);
-  const { podSandboxId } = await daemon.cri.runPodSandbox({ config });
+  const { podSandboxId } = await daemon.cri.runPodSandbox({ config, runtimeHandler });
   return { id: podSandboxId, config };
 }
 
