@@ -1,19 +1,35 @@
-/** Tests of vitest that passed and failed. */
+/** What passed and failed: of vitest, and of scripts that close as `closeRun` does. */
 import { execa } from 'execa';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { slowness } from '#harness/wait.ts';
 
-export type Count = { readonly passed: number; readonly failed: number };
+/** How much passed, and the names of what did not. */
+export type Count = { readonly passed: number; readonly failed: readonly string[] };
+
+export function sumOf(counts: readonly Count[]): Count {
+  return {
+    passed: counts.reduce((sum, { passed }) => sum + passed, 0),
+    failed: counts.flatMap(({ failed }) => failed),
+  };
+}
+
+/** Says at the end of a long output what failed, and `N passed, N failed`; sets the exit status. */
+export function closeRun({ passed, failed }: Count): void {
+  console.log('');
+  for (const name of failed) console.log(`failed: ${name}`);
+  console.log(`${passed} passed, ${failed.length} failed`);
+  process.exitCode = failed.length === 0 ? 0 : 1;
+}
 
 /** The part of vitest's JSON report that counts. */
 type Report = {
   readonly numPassedTests: number;
-  readonly numFailedTests: number;
   readonly testResults: readonly {
+    readonly name: string;
     readonly status: string;
-    readonly assertionResults: readonly { readonly status: string }[];
+    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[];
   }[];
 };
 
@@ -36,7 +52,7 @@ export async function runTests(
   const count = countTests(file);
   rmSync(directory, { recursive: true });
   // Whatever vitest failed for beside a test, such as an error in a setup, is one failure.
-  return isGood || count.failed > 0 ? count : { ...count, failed: 1 };
+  return isGood || count.failed.length > 0 ? count : { ...count, failed: [`vitest of ${project}`] };
 }
 
 /** Whether a program ends well; its output is ours. It is ended when the guard is aborted. */
@@ -54,28 +70,31 @@ export async function succeeds(
   return !failed;
 }
 
-/** The count in the last line of what a script said, `N passed, N failed`. */
-export function lastCount(output: string, failed: boolean): Count {
-  const [, passed, broken] = /(\d+) passed, (\d+) failed\s*$/.exec(output) ?? [];
+/** What the script `name` counted, as its output ends when it is closed with `closeRun`. */
+export function countIn(name: string, output: string, hasFailed: boolean): Count {
+  const [, passed, failed] = /(\d+) passed, (\d+) failed\s*$/.exec(output) ?? [];
   // Without a last line it ended before it could count.
-  if (passed === undefined || broken === undefined) return { passed: 0, failed: 1 };
-  return { passed: Number(passed), failed: Math.max(Number(broken), failed ? 1 : 0) };
+  if (passed === undefined) return { passed: 0, failed: [`${name}, before its end`] };
+  const named = new Set(
+    Array.from(output.matchAll(/^failed: (.+)$/gm), ([, which]) => which ?? ''),
+  );
+  if (named.size === 0 && (hasFailed || failed !== '0')) named.add(name);
+  return { passed: Number(passed), failed: [...named] };
 }
 
 function countTests(file: string): Count {
   try {
     const report: Report = JSON.parse(readFileSync(file, 'utf8'));
-    const brokenFiles = report.testResults.filter(
-      (result) =>
-        result.status === 'failed' &&
-        !result.assertionResults.some((assertion) => assertion.status === 'failed'),
-    );
-    return {
-      passed: report.numPassedTests,
-      failed: report.numFailedTests + brokenFiles.length,
-    };
+    return { passed: report.numPassedTests, failed: report.testResults.flatMap(failuresIn) };
   } catch {
-    // vitest ended before it could report.
-    return { passed: 0, failed: 1 };
+    return { passed: 0, failed: ['vitest, before it could report'] };
   }
+}
+
+/** A file may fail as a whole, as when it cannot be read. */
+function failuresIn({ name, status, assertionResults }: Report['testResults'][number]): string[] {
+  const file = relative('.', name);
+  const failed = assertionResults.filter((assertion) => assertion.status === 'failed');
+  if (failed.length === 0 && status === 'failed') return [file];
+  return failed.map(({ fullName }) => `${file} > ${fullName}`);
 }

@@ -2,7 +2,7 @@
 import { execa } from 'execa';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { type Count, lastCount, runTests, succeeds } from './test-count.ts';
+import { closeRun, type Count, countIn, runTests, succeeds, sumOf } from './test-count.ts';
 
 /** No check takes near this long; one that hangs must not hang the whole. */
 const guard = AbortSignal.timeout(55 * 60_000);
@@ -24,7 +24,7 @@ const checks: Readonly<Record<string, () => Promise<Count>>> = {
 /** A program that succeeds or fails as one. */
 async function program(...command: readonly string[]): Promise<Count> {
   const isGood = await succeeds(command, { guard });
-  return isGood ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+  return isGood ? { passed: 1, failed: [] } : { passed: 0, failed: [command.join(' ')] };
 }
 
 const inProject = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
@@ -35,7 +35,7 @@ async function conformance(handler: string): Promise<Count> {
     return script('hack/conformance', '--handler', handler);
   }
   console.log('left out: critest is not built');
-  return { passed: 0, failed: 0 };
+  return { passed: 0, failed: [] };
 }
 
 /** A script that counts by itself. */
@@ -47,19 +47,17 @@ async function script(path: string, ...args: readonly string[]): Promise<Count> 
     forceKillAfterDelay: 20_000,
     reject: false,
   });
-  return lastCount(stdout ?? '', failed);
+  return countIn([path, ...args].join(' '), stdout ?? '', failed);
 }
 
 const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(checks);
-const total = { passed: 0, failed: 0 };
+const counts: Count[] = [];
 for (const name of names) {
   const check = checks[name];
   if (check === undefined) throw new Error(`no check "${name}": ${Object.keys(checks).join(', ')}`);
   console.log(`\n== ${name}`);
-  const { passed, failed } = await check();
-  console.log(`${name}: ${passed} passed, ${failed} failed`);
-  total.passed += passed;
-  total.failed += failed;
+  const count = await check();
+  console.log(`${name}: ${count.passed} passed, ${count.failed.length} failed`);
+  counts.push(count);
 }
-console.log(`\n${total.passed} passed, ${total.failed} failed`);
-process.exitCode = total.failed === 0 ? 0 : 1;
+closeRun(sumOf(counts));

@@ -1,5 +1,5 @@
 /** What hack/vm-test.ts has tested in each of its machines. Runs in the machine: `node hack/vm-stages.ts STAGE`. */
-import { type Count, runTests } from './test-count.ts';
+import { closeRun, type Count, runTests, sumOf } from './test-count.ts';
 
 type Run = {
   readonly project: 'unit' | 'integration' | 'vm';
@@ -44,24 +44,16 @@ export const stageNames = Object.keys(stages).filter(isStage);
 
 async function run({ env, runs }: Stage): Promise<Count> {
   const guard = AbortSignal.timeout(60 * 60_000);
-  const total = { passed: 0, failed: 0 };
+  const counts: Count[] = [];
   for (const { project, files } of runs) {
     // One file at a time: two at once take longer on a machine this slow.
-    const { passed, failed } = await runTests(project, {
-      args: ['--maxWorkers=1', ...files],
-      env,
-      guard,
-    });
-    total.passed += passed;
-    total.failed += failed;
+    counts.push(await runTests(project, { args: ['--maxWorkers=1', ...files], env, guard }));
   }
-  return total;
+  return sumOf(counts);
 }
 
 if (import.meta.main) {
   const [name = ''] = process.argv.slice(2);
   if (!isStage(name)) throw new Error(`stages are ${stageNames.join(', ')}`);
-  const { passed, failed } = await run(stages[name]);
-  console.log(`\n${passed} passed, ${failed} failed`);
-  process.exitCode = failed === 0 ? 0 : 1;
+  closeRun(await run(stages[name]));
 }

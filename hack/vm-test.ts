@@ -7,7 +7,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { untilInterrupted } from '#harness/interruption.ts';
-import { type Count, lastCount } from './test-count.ts';
+import { closeRun, type Count, countIn, sumOf } from './test-count.ts';
 import { isStage, type StageName, stageNames } from './vm-stages.ts';
 
 const hack = (name: string) => fileURLToPath(new URL(name, import.meta.url));
@@ -41,9 +41,11 @@ async function runStage(stage: StageName, place: Place): Promise<Count> {
       reject: false,
     },
   );
-  const count = lastCount(stdout, failed);
+  const count = countIn(`stage ${stage}`, stdout, failed);
   const minutes = ((performance.now() - begun) / 60_000).toFixed(1);
-  console.log(`${stage}: ${count.passed} passed, ${count.failed} failed in ${minutes} minutes`);
+  console.log(
+    `${stage}: ${count.passed} passed, ${count.failed.length} failed in ${minutes} minutes`,
+  );
   return count;
 }
 
@@ -61,13 +63,9 @@ async function test(stages: readonly StageName[]): Promise<Count> {
       disk: join(folder, 'disk.img'),
       package: needsPackage ? await makePackage(folder) : '',
     };
-    const total = { passed: 0, failed: 0 };
-    for (const stage of stages) {
-      const count = await runStage(stage, place);
-      total.passed += count.passed;
-      total.failed += count.failed;
-    }
-    return total;
+    const counts: Count[] = [];
+    for (const stage of stages) counts.push(await runStage(stage, place));
+    return sumOf(counts);
   } finally {
     await rm(folder, { recursive: true });
   }
@@ -78,6 +76,4 @@ const stages = names.length === 0 ? stageNames : names.filter(isStage);
 if (names.length > 0 && stages.length < names.length) {
   throw new Error(`stages are ${stageNames.join(', ')}`);
 }
-const { passed, failed } = await test(stages);
-console.log(`\n${passed} passed, ${failed} failed`);
-process.exitCode = failed === 0 ? 0 : 1;
+closeRun(await test(stages));
