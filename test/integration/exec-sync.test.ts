@@ -62,6 +62,16 @@ describe('ExecSync', () => {
   );
 
   running(
+    'past its timeout is gone for the container as well, not only ended',
+    async ({ daemon: { cri }, containerId }) => {
+      const cmd = ['sleep', '65433'];
+      const tooLong = cri.execSync({ containerId, cmd, timeout: 1 });
+      await expect(tooLong).rejects.toMatchObject({ code: status.DEADLINE_EXCEEDED });
+      expect((await exec(cri, containerId, 'pgrep sleep || true')).stdout).toBe('');
+    },
+  );
+
+  running(
     'keeps both streams together within a message of 16 MiB, drops the rest and does not block',
     async ({ daemon: { cri }, containerId }) => {
       const cmd = sh('head -c 17000000 /dev/zero; head -c 17000000 /dev/zero >&2; exit 5');

@@ -5,6 +5,8 @@ import {
   explainProcess,
   identifyProcess,
   inspectProcess,
+  isAlive,
+  type ProcessId,
   type ProcessInfo,
   signalProcess,
 } from '#linux/process.ts';
@@ -14,6 +16,8 @@ import type { Container } from './container.ts';
 const SIGKILL = 9;
 const SIGSTOP = 19;
 const killTimeoutMs = 5_000;
+/** How long the OCI runtime may take to notice the end of what it waits for. */
+const reapTimeoutMs = 1_000;
 const retryMs = 5;
 
 /** An exec under way: the OCI runtime that waits for it and, once it has begun, its own process. */
@@ -31,7 +35,18 @@ export async function killExec(engine: Engine, container: Container, exec: Exec)
       ? [exec.pid === undefined ? undefined : inspectProcess(exec.pid)]
       : await halfBegun(runtime.pid);
   for (const root of begun) if (root !== undefined) await killTree(engine, container, root);
-  if (runtime !== undefined) signalProcess(runtime, SIGKILL);
+  if (runtime === undefined) return;
+  if (exec.pid !== undefined) await endByItself(runtime);
+  signalProcess(runtime, SIGKILL);
+}
+
+/**
+ * The command is a child of the OCI runtime, which has to take note of its end: killed before that, it
+ * leaves a zombie, which the container sees until the node's first process has come around to it.
+ */
+async function endByItself(runtime: ProcessId): Promise<void> {
+  const deadline = performance.now() + reapTimeoutMs;
+  while (isAlive(runtime) && performance.now() < deadline) await delay(retryMs);
 }
 
 /**

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { connectCri, type Cri } from './client.ts';
 import { leftovers, podLeftovers, sweep } from './leftovers.ts';
@@ -23,9 +24,13 @@ export class Daemon {
     return this.#process.pid;
   }
 
-  /** SIGTERM, as an operator or systemd ends it: containers go on running. */
+  /** SIGTERM, as an operator or systemd ends it: containers go on running. It has to end in order. */
   async stop(): Promise<void> {
-    await this.#process.end('SIGTERM');
+    if (!this.#process.isRunning()) return;
+    const ending = await this.#process.end('SIGTERM');
+    if (ending === 'code 0') return;
+    const words = readFileSync(this.place.log, 'utf8').split('\n').slice(-6).join('\n');
+    throw new Error(`the daemon did not end in order, but with ${ending}:\n${words}`);
   }
 
   /** SIGKILL, at whatever it is doing. */
@@ -74,14 +79,12 @@ export class Daemon {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      if (this.#process.isRunning()) await this.removeAllPods();
-    } finally {
-      this.cri[Symbol.dispose]();
-      await this.stop();
-      await sweep(this.place);
-      await this.place[Symbol.asyncDispose]();
-    }
+    await using undo = new AsyncDisposableStack();
+    undo.use(this.place);
+    undo.defer(() => sweep(this.place));
+    undo.defer(() => this.stop());
+    undo.use(this.cri);
+    if (this.#process.isRunning()) await this.removeAllPods();
   }
 }
 

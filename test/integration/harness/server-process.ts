@@ -9,8 +9,8 @@ export type ServerProcess = {
   /** What `ready` matched. */
   readonly ready: RegExpExecArray;
   readonly isRunning: () => boolean;
-  /** Sends `signal` and waits for the end of the program. */
-  readonly end: (signal: NodeJS.Signals) => Promise<void>;
+  /** Sends `signal`, waits for the end of the program, and tells how it was: `code 0`, `SIGSEGV`. */
+  readonly end: (signal: NodeJS.Signals) => Promise<string>;
 };
 
 export type ServerCommand = {
@@ -33,7 +33,9 @@ export async function startServer({ command, log, ready }: ServerCommand): Promi
   closeSync(output);
   const said = () => readFileSync(log).subarray(before).toString();
   const match = await eventually(`${command.join(' ')} serves`, () => {
-    if (hasEnded(child)) throw new Error(`${command.join(' ')} ended at once:\n${said()}`);
+    if (hasEnded(child)) {
+      throw new Error(`${command.join(' ')} ended at once, with ${ending(child)}:\n${said()}`);
+    }
     return ready.exec(said()) ?? undefined;
   });
   if (child.pid === undefined) throw new Error('a started process has a pid');
@@ -42,14 +44,20 @@ export async function startServer({ command, log, ready }: ServerCommand): Promi
     ready: match,
     isRunning: () => !hasEnded(child),
     end: async (signal) => {
-      if (hasEnded(child)) return;
-      const exit = once(child, 'exit');
-      child.kill(signal);
-      await exit;
+      if (!hasEnded(child)) {
+        const exit = once(child, 'exit');
+        child.kill(signal);
+        await exit;
+      }
+      return ending(child);
     },
   };
 }
 
 function hasEnded(child: ChildProcess): boolean {
   return child.exitCode !== null || child.signalCode !== null;
+}
+
+function ending({ exitCode, signalCode }: ChildProcess): string {
+  return signalCode ?? `code ${exitCode}`;
 }
