@@ -60,7 +60,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const admin = await serveAdmin({ ...about, metrics, targets, ...parts }, config.admin_listen);
   opened.defer(() => admin.close(stopGraceMs));
   const streaming = await openStreaming(parts.engine, { config, log });
-  opened.defer(() => streaming.close());
+  opened.defer(() => streaming.close(stopGraceMs));
   const server = await serveCri({ ...about, streaming, ...parts }, config.listen);
   opened.defer(() => server.close(stopGraceMs));
   opened.use(keepMemorySmall());

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { Duplex } from 'node:stream';
 import { bindPrivately } from '#linux/unix-socket.ts';
+import { OpenSessions } from '#streaming/open-sessions.ts';
 import { answer } from './answer.ts';
 import type { AdminDeps } from './deps.ts';
 import { serveUpgrade } from './upgrade.ts';
@@ -25,14 +25,11 @@ export async function serveAdmin(deps: AdminDeps, path: string): Promise<AdminSe
     response.on('finish', () => closing.signal.aborted && request.socket.end());
     void answer(deps, { request, response }, closing.signal);
   });
-  const sessions = new Map<Duplex, Promise<void>>();
+  const sessions = new OpenSessions(deps.log);
   server.on('upgrade', (request, socket, head) => {
     if (head.length > 0) socket.unshift(head);
-    const session = serveUpgrade(deps, { request, socket });
-    sessions.set(
-      socket,
-      session.finally(() => sessions.delete(socket)),
-    );
+    const [path = ''] = (request.url ?? '').split('?');
+    sessions.add(socket, path, serveUpgrade(deps, { request, socket }));
   });
   await bindPrivately(path, () => once(server.listen(path), 'listening'));
   return {
@@ -40,9 +37,8 @@ export async function serveAdmin(deps: AdminDeps, path: string): Promise<AdminSe
       closing.abort();
       const closed = once(server, 'close');
       server.close();
-      for (const socket of sessions.keys()) socket.destroy();
       const timer = setTimeout(() => server.closeAllConnections(), graceMs);
-      await Promise.all([closed, ...sessions.values()]);
+      await Promise.all([closed, sessions.close(graceMs)]);
       clearTimeout(timer);
     },
   };

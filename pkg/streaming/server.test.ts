@@ -53,7 +53,7 @@ async function serve(options: Partial<StreamingOptions> = {}) {
     idleTimeoutMs: 60_000,
     ...options,
   });
-  resources.defer(() => server.close());
+  resources.defer(() => server.close(5_000));
   const logged = async (words: string) =>
     expect
       .poll(() => lines.some(({ error }) => error?.includes(words)), { timeout: 10_000 })
@@ -277,7 +277,7 @@ it('cuts its sessions when it is closed, and waits for what they led to', async 
   webSocket.send(Buffer.from('\0hello'));
   await once(webSocket, 'message');
   const closed = once(webSocket, 'close');
-  await server.close();
+  await server.close(5_000);
   expect(hasEnded).toBe(true);
   await closed;
 });

@@ -4,16 +4,17 @@ import type { Duplex } from 'node:stream';
 import { Fault, faultCode } from '#errors/fault.ts';
 import type { Log } from '#log/log.ts';
 import { type ListenOptions, listen } from './listener.ts';
+import { OpenSessions } from './open-sessions.ts';
 import { serveSession } from './session.ts';
-import type { StreamRequest, Targets } from './sessions.ts';
+import { nameOf, type StreamRequest, type Targets } from './sessions.ts';
 import { Tokens } from './tokens.ts';
 import { refuse, type Upgrade } from './upgrade.ts';
 
 export type StreamingServer = {
   /** A URL at which one client can do within a minute what is asked for here. */
   urlFor(request: StreamRequest): string;
-  /** Cuts all sessions, and resolves when what they led to has ended. */
-  close(): Promise<void>;
+  /** Cuts all sessions, and waits for the end of what they led to, but no longer than `graceMs`. */
+  close(graceMs: number): Promise<void>;
 };
 
 export type StreamingOptions = ListenOptions & {
@@ -30,7 +31,7 @@ const keepAliveDelayMs = 30_000;
 export async function serveStreams(options: StreamingOptions): Promise<StreamingServer> {
   const { log, targets, idleTimeoutMs } = options;
   const tokens = new Tokens<StreamRequest>();
-  const sessions = new Map<Duplex, Promise<void>>();
+  const sessions = new OpenSessions(log);
   const listener = await listen(options);
   const { server } = listener;
   server.on('request', (request, response) => {
@@ -50,18 +51,16 @@ export async function serveStreams(options: StreamingOptions): Promise<Streaming
     const session = serveSession({ request, targets, onAgreed }, upgrade)
       .catch((error: unknown) => report(log, request, error))
       .finally(() => {
-        sessions.delete(socket);
         if (!socket.writableEnded) socket.destroy();
       });
-    sessions.set(socket, session);
+    sessions.add(socket, nameOf(request), session);
   };
   return {
     urlFor: (request) => `${listener.url()}/${request.kind}/${tokens.issue(request)}`,
-    close: async () => {
+    close: async (graceMs) => {
       server.close();
       server.closeAllConnections();
-      for (const socket of sessions.keys()) socket.destroy();
-      await Promise.all(sessions.values());
+      await sessions.close(graceMs);
     },
   };
 }

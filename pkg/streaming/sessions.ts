@@ -29,6 +29,12 @@ export type PortForwardRequest = {
   readonly ports: readonly number[];
 };
 
+/** What is asked for and of whom, in a few words. */
+export function nameOf(request: StreamRequest): string {
+  const of = request.kind === 'portforward' ? request.sandboxId : request.containerId;
+  return `${request.kind} ${of}`;
+}
+
 /** In characters. */
 export type TerminalSize = { readonly columns: number; readonly rows: number };
 
