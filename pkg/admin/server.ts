@@ -28,8 +28,8 @@ export async function serveAdmin(deps: AdminDeps, path: string): Promise<AdminSe
   const sessions = new OpenSessions(deps.log);
   server.on('upgrade', (request, socket, head) => {
     if (head.length > 0) socket.unshift(head);
-    const [path = ''] = (request.url ?? '').split('?');
-    sessions.add(socket, path, serveUpgrade(deps, { request, socket }));
+    const [resource = ''] = (request.url ?? '').split('?');
+    sessions.add(socket, resource, serveUpgrade(deps, { request, socket }));
   });
   await bindPrivately(path, () => once(server.listen(path), 'listening'));
   return {
