@@ -92,11 +92,13 @@ make_tools() {
     rm -rf "$work" && mv "$work.img" "$1"
 }
 
-# checkout_image FILE: this checkout as it is now, without what make_tools has, and with what was added.
+# checkout_image FILE: this checkout as it is now, without what make_tools has, and with what was added. What
+# Node runs there is JavaScript; vitest takes the TypeScript beside it.
 checkout_image() {
   mkdir "$1.files"
   tar -C "$top" --exclude=./node_modules --exclude=./.tools --exclude=./.git --exclude=./.cache -c . |
     tar -C "$1.files" -x
+  node "$top/hack/javascript.ts" "$1.files"
   [ ${#added[@]} = 0 ] || cp -t "$1.files" "${added[@]}"
   make_ext4 "$1.files" "$1" 512M
 }

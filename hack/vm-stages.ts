@@ -1,4 +1,4 @@
-/** What hack/vm-test.ts has tested in each of its machines. Runs in the machine: `node hack/vm-stages.ts STAGE`. */
+/** What hack/vm-test.ts has tested in each of its machines. Runs in the machine: `node hack/vm-stages.js STAGE`. */
 import { closeRun, type Count, runTests, sumOf } from './test-count.ts';
 
 type Run = {

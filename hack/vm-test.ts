@@ -32,7 +32,7 @@ async function runStage(stage: StageName, place: Place): Promise<Count> {
   const run = ['run', '--limit', limitMinutes, ...options[stage](place)];
   const { stdout, failed } = await execa(
     hack('vm'),
-    [...run, '--', 'node', 'hack/vm-stages.ts', stage],
+    [...run, '--', 'node', 'hack/vm-stages.js', stage],
     {
       stdin: 'ignore',
       stdout: ['inherit', 'pipe'],

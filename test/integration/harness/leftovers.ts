@@ -120,7 +120,7 @@ export function processes(place: Place): { readonly pid: number; readonly comman
     }))
     .filter(
       ({ command, cgroup }) =>
-        (command.includes(`${place.directory}/`) && !command.includes('gantryd/main.ts')) ||
+        (command.includes(`${place.directory}/`) && !command.includes('gantryd/main.')) ||
         cgroup.includes(`:${place.cgroupParent}/`),
     );
 }
