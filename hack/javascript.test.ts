@@ -1,3 +1,4 @@
+import { globSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { toJavaScript } from './javascript.ts';
 
@@ -20,4 +21,15 @@ test('what is no name of a file of ours stays', () => {
 const kinds = ['.test.tsx', 'a.ts', '.t', 's'];
 `;
   expect(toJavaScript(source)).toBe(source);
+});
+
+test('all files that the daemon and the command line have are named in such a way', () => {
+  const names = globSync(['cmd/**/*.ts', 'pkg/**/*.ts', 'api/**/*.ts']).filter(
+    (name) => !/node_modules|\.test\.ts$/.test(name),
+  );
+  expect(names.length).toBeGreaterThan(100);
+  const missed = names.filter((name) =>
+    /\.ts['"`]/.test(toJavaScript(readFileSync(name, 'utf8')).replaceAll(/^\s*(\/\/|\*).*$/gm, '')),
+  );
+  expect(missed).toEqual([]);
 });

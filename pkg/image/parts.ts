@@ -150,22 +150,22 @@ function threadsOf(kind: SnapshotKind, pools: ReturnType<typeof workerPools>) {
 
 function workerPools(idleMs: number) {
   const one = { maxWorkers: 1, callsPerWorker: 1, idleMs };
-  const layers = { ...one, script: new URL('layer/layer-worker.ts', import.meta.url) };
+  const layers = { ...one, script: new URL('./layer/layer-worker.ts', import.meta.url) };
   return {
     fetchers: new WorkerPool<FetchCalls>({
       ...one,
-      script: new URL('registry/fetch-worker.ts', import.meta.url),
+      script: new URL('./registry/fetch-worker.ts', import.meta.url),
       callsPerWorker: maxFetchCalls,
     }),
     unpackers: new WorkerPool<LayerCalls>({ ...layers, maxWorkers: maxUnpackers }),
     cloners: new WorkerPool<LayerCalls>({ ...layers, maxWorkers: maxCloners }),
     archivers: new WorkerPool<ArchiveCalls>({
       ...one,
-      script: new URL('archive/archive-worker.ts', import.meta.url),
+      script: new URL('./archive/archive-worker.ts', import.meta.url),
     }),
     measurers: new WorkerPool<MeasureCalls>({
       ...one,
-      script: new URL('usage/measure-worker.ts', import.meta.url),
+      script: new URL('./usage/measure-worker.ts', import.meta.url),
       idleMs: measurerIdleMs,
     }),
   };

@@ -23,7 +23,7 @@ export class Trash {
     this.#directory = directory;
     this.#log = options.log;
     this.#workers = new WorkerPool({
-      script: new URL('trash-worker.ts', import.meta.url),
+      script: new URL('./trash-worker.ts', import.meta.url),
       maxWorkers: 1,
       callsPerWorker: 1,
       idleMs: options.workerIdleMs,
