@@ -17,6 +17,9 @@ export const itemField = 1;
 /** Far below what a client takes; the server's other calls come between two parts. */
 const streamedBytes = 512 * 1024;
 
+/** From this size on the memory of a list is given back by hand. */
+const releasedBytes = 1024 * 1024;
+
 /**
  * How large a list is likely to be, from the last time. Memory that grows with the list is let go of again
  * and again, and so many megabytes make the garbage collector look at the whole heap.
@@ -45,6 +48,15 @@ export async function* streamed(write: WriteItems): AsyncGenerator<EncodedMessag
   const writer = new WireWriter();
   for await (const _ of write(writer)) if (writer.length >= streamedBytes) yield writer.take();
   if (writer.length > 0) yield writer.take();
+}
+
+/**
+ * Gives back at once the memory of a list that was sent. So many megabytes that wait for it make the
+ * garbage collector look at the whole heap again and again, which takes longer than making the list.
+ */
+export function release({ buffer }: EncodedMessage): void {
+  // Short ones may share their memory with others.
+  if (buffer instanceof ArrayBuffer && buffer.byteLength >= releasedBytes) buffer.transfer(0);
 }
 
 /** Encodes messages of the type `name`. */

@@ -1,4 +1,5 @@
 import type { handleUnaryCall } from '@grpc/grpc-js';
+import { release } from './encoded-list.ts';
 import { answerCall, type CallDeps } from './call.ts';
 
 /** Answers one RPC. The signal is aborted when the caller has gone or its deadline has passed. */
@@ -21,7 +22,11 @@ export function unary<Request extends object, Response extends object>(
       request,
       metadata,
       work: () => handle(request, gone.signal),
-      done: (response) => reply(null, response),
+      done: (response) => {
+        reply(null, response);
+        // It was copied into a frame; whatever of it is left would wait for the garbage collector.
+        if (Buffer.isBuffer(response)) release(response);
+      },
       failed: reply,
     });
   };

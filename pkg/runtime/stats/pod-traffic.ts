@@ -5,7 +5,7 @@ import type { Sandbox } from '#runtime/sandbox/sandbox.ts';
 export type { LinkCounters as Interface } from '#linux/netlink/link-counters.ts';
 
 /** So many pods take the system thread some milliseconds; then those who make pods have their turn. */
-const podsAtOnce = 50;
+export const podsAtOnce = 50;
 
 /**
  * The counters of the interfaces in pods, by the pods' ids, whoever connected them to which network.
