@@ -1,4 +1,5 @@
-import { readFileSync, statSync } from 'node:fs';
+import { readText } from '#linux/read-file.ts';
+import { statSync } from 'node:fs';
 import { type CgroupLimits, type CgroupStats, openCgroupfs } from 'cgroupfs-ts';
 import type { ContainerView, PodView } from '#admin/pod-json.ts';
 import type { NamespaceType, Spec, SpecMount } from '#api/oci/runtime.ts';
@@ -151,7 +152,7 @@ function processFact(pid: number): ProcessFact | undefined {
 
 /** What is mounted at `path`: proc_pid_mountinfo(5). */
 export function rootfsAt(path: string): RootfsFact | undefined {
-  const lines = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
+  const lines = readText('/proc/self/mountinfo').split('\n');
   const line = lines.findLast((each) => unescaped(each.split(' ')[4] ?? '') === path);
   if (line === undefined) return undefined;
   const [filesystem = '', , options = ''] = line.slice(line.indexOf(' - ') + 3).split(' ');
@@ -179,7 +180,7 @@ function unescaped(text: string): string {
 
 function readIfThere(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8');
+    return readText(path);
   } catch {
     return undefined;
   }

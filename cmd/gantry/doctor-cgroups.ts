@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readText } from '#linux/read-file.ts';
 import { join } from 'node:path';
 import { type CgroupMounts, readMounts } from 'cgroupfs-ts';
 import { type Finding, ok, problem, warning } from './finding.ts';
@@ -52,7 +52,7 @@ function mountCommand(controller: string): string {
 
 function words(path: string): string[] {
   try {
-    return readFileSync(path, 'utf8').trim().split(/\s+/).filter(Boolean);
+    return readText(path).trim().split(/\s+/).filter(Boolean);
   } catch {
     return [];
   }

@@ -1,3 +1,4 @@
+import { readText } from '#linux/read-file.ts';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openCgroupfs } from 'cgroupfs-ts';
@@ -34,7 +35,7 @@ function folderFindings({ root, state }: Folders, known: ReadonlySet<string>): F
 }
 
 function mountFindings({ root, state }: Folders, known: ReadonlySet<string>): Finding[] {
-  const points = readFileSync('/proc/self/mountinfo', 'utf8')
+  const points = readText('/proc/self/mountinfo')
     .split('\n')
     .map((line) => line.split(' ')[4] ?? '')
     .filter((point) => point.startsWith(`${state}/`) || point.startsWith(`${root}/`));
@@ -93,7 +94,7 @@ function isOfUnknown(text: string, known: ReadonlySet<string>): boolean {
 
 function commandOf(pid: number): string {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+    return readText(`/proc/${pid}/cmdline`);
   } catch {
     return '';
   }

@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readText } from '#linux/read-file.ts';
+import { readdirSync } from 'node:fs';
 
 /** What a process is doing, as the kernel tells it: proc(5). */
 export type ProcessWait = {
@@ -59,7 +60,7 @@ export function describeWait(wait: ProcessWait): string {
 /** Empty for what is gone, and for what the kernel does not let us see. */
 function readProc(path: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    return readText(path);
   } catch {
     return '';
   }

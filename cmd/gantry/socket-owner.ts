@@ -1,9 +1,10 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readText } from '#linux/read-file.ts';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { processWait, type ProcessWait } from './process-wait.ts';
 
 /** The pid of the process that listens on a unix socket: proc_net(5). Undefined when there is none. */
 export function socketOwner(path: string): number | undefined {
-  const inodes = readFileSync('/proc/net/unix', 'utf8')
+  const inodes = readText('/proc/net/unix')
     .split('\n')
     .filter((line) => line.endsWith(` ${path}`))
     .map((line) => `socket:[${line.split(/\s+/)[6]}]`);

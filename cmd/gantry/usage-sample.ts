@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readText } from '#linux/read-file.ts';
 import type { Cgroupfs, CgroupStats } from 'cgroupfs-ts';
 import type { ContainerView, PodView } from '#admin/pod-json.ts';
 
@@ -48,7 +48,7 @@ export function coresBetween(earlier: UsageSample | undefined, later: UsageSampl
 /** proc_pid_net(5): a process's own network's interfaces. */
 function trafficOf(pid = 0): UsageSample['network'] {
   try {
-    const lines = readFileSync(`/proc/${pid}/net/dev`, 'utf8').split('\n').slice(2, -1);
+    const lines = readText(`/proc/${pid}/net/dev`).split('\n').slice(2, -1);
     const rows = lines.map((line) => line.trim().split(/[\s:]+/)).filter(([name]) => name !== 'lo');
     const sum = (column: number) => rows.reduce((all, row) => all + Number(row[column]), 0);
     return { receivedBytes: sum(1), sentBytes: sum(9) };

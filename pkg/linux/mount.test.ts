@@ -1,3 +1,4 @@
+import { readText } from './read-file.ts';
 import {
   existsSync,
   mkdirSync,
@@ -31,7 +32,7 @@ function dir(...names: string[]): string {
 }
 
 function optionsOf(point: string): string {
-  const line = readFileSync('/proc/self/mountinfo', 'utf8')
+  const line = readText('/proc/self/mountinfo')
     .split('\n')
     .findLast((candidate) => candidate.split(' ')[4] === point);
   return line ?? '';

@@ -1,4 +1,5 @@
-import { closeSync, readFileSync, realpathSync } from 'node:fs';
+import { readText } from './read-file.ts';
+import { closeSync, realpathSync } from 'node:fs';
 import { Fault, isErrno } from '#errors/fault.ts';
 import {
   check,
@@ -177,7 +178,7 @@ export function unmount(target: string): void {
 export function mountPointsUnder(dir: string): string[] {
   const top = realPath(dir);
   if (top === undefined) return [];
-  const points = readFileSync('/proc/self/mountinfo', 'utf8')
+  const points = readText('/proc/self/mountinfo')
     .split('\n')
     .map((line) => decodeOctal(line.split(' ')[4] ?? ''))
     .filter((point) => point === top || point.startsWith(top === '/' ? '/' : `${top}/`));

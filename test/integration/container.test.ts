@@ -33,7 +33,7 @@ async function busyboxWith({ cri }: Daemon, defaults: ImageDefaults): Promise<st
 }
 
 /** As systemd has it. */
-const isRootShared = / \/ \/ \S+ shared:/.test(readFileSync('/proc/self/mountinfo', 'utf8'));
+const isRootShared = / \/ \/ \S+ shared:/.test(readFileSync('/proc/self/mountinfo').toString());
 
 describe('a container', () => {
   test('goes from created to running to exited', async ({ daemon, busybox }) => {

@@ -76,7 +76,7 @@ test('gantry net check finds what belongs to no pod, and --fix removes it', asyn
   expect(await gantry(place, 'net', 'check', '--fix')).not.toContain('not fixed');
   expect(await gantry(place, 'net', 'check')).toBe('the network is as it should be');
   expect(existsSync(`/sys/class/net/${stray}`)).toBe(false);
-  expect(readFileSync('/proc/self/mountinfo', 'utf8')).not.toContain(netns);
+  expect(readFileSync('/proc/self/mountinfo').toString()).not.toContain(netns);
   // The pod that runs has not noticed.
   const [view] = JSON.parse(await gantry(place, 'net', '--json', pod.id));
   expect(view.ports[0].connections).toBe(0);

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readText } from './reader.ts';
 
 /**
  * Where the hierarchies of cgroups(7) are mounted.
@@ -14,10 +14,7 @@ export type CgroupMounts = {
 
 /** The mounts that the calling process sees. */
 export function readMounts(): CgroupMounts {
-  return parseMounts(
-    readFileSync('/proc/self/mountinfo', 'utf8'),
-    readFileSync('/proc/cgroups', 'utf8'),
-  );
+  return parseMounts(readText('/proc/self/mountinfo'), readText('/proc/cgroups'));
 }
 
 /** The same from the texts of /proc/[pid]/mountinfo and /proc/cgroups. */

@@ -23,9 +23,18 @@ export const plainReader: Reader = {
   list: async (directory) => (await readdir(directory).catch(refuseUnlessGone)) ?? [],
 };
 
+/**
+ * The text of a file of the kernel, which comes in pieces of any length. Not by `readFileSync(file,
+ * 'utf8')`: there Node 26.10 writes past the end of its memory when more than 64 KiB have come in
+ * shorter pieces before the first one of 8 KiB.
+ */
+export function readText(file: string): string {
+  return readFileSync(file).toString();
+}
+
 /** As plainReader. */
 export const plainSyncReader: SyncReader = {
-  read: (file) => unlessGone(() => readFileSync(file, 'utf8')),
+  read: (file) => unlessGone(() => readText(file)),
   list: (directory) => unlessGone(() => readdirSync(directory)) ?? [],
 };
 

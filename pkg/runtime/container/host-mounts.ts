@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readText } from '#linux/read-file.ts';
 import { mkdir, realpath } from 'node:fs/promises';
 import type { SpecMount } from '#api/oci/runtime.ts';
 import { Fault, isErrno } from '#errors/fault.ts';
@@ -113,7 +113,7 @@ function mountTable(): () => string[][] {
 }
 
 function readMounts(): string[][] {
-  const lines = readFileSync('/proc/self/mountinfo', 'utf8').trim().split('\n');
+  const lines = readText('/proc/self/mountinfo').trim().split('\n');
   return lines.map((line) => line.split(' '));
 }
 

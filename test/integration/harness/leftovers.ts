@@ -76,7 +76,8 @@ function removeCgroup(path: string): void {
 
 /** Mount points under `directory` (proc_pid_mountinfo(5)), in order of mounting. */
 function mountsBelow(directory: string): string[] {
-  return readFileSync('/proc/self/mountinfo', 'utf8')
+  return readFileSync('/proc/self/mountinfo')
+    .toString()
     .split('\n')
     .map((line) => line.split(' ')[4] ?? '')
     .filter((target) => target.startsWith(`${directory}/`));
