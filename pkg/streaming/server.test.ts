@@ -190,7 +190,7 @@ it('ends a WebSocket session with a reason on a malformed frame, and goes on', a
 });
 
 it('cuts off a client that floods it and reads nothing, and goes on', async () => {
-  const { server } = await serve();
+  const { server, logged } = await serve();
   const socket = await spdy(server.urlFor(request));
   socket.pause();
   const pings = Buffer.concat(Array.from({ length: 10_000 }, () => controlFrame(6, uint32(1))));
@@ -201,6 +201,7 @@ it('cuts off a client that floods it and reads nothing, and goes on', async () =
   };
   flood();
   await closed;
+  await logged('it has not read 1032 answers');
   expect(await talk(server)).toBe(ended);
 });
 

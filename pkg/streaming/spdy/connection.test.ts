@@ -116,5 +116,23 @@ it('cuts off a client that asks without end and reads nothing', async () => {
   const opened = openConnection(0);
   const pings = Buffer.concat(Array.from({ length: 10_000 }, () => controlFrame(6, uint32(1))));
   opened.client.on('error', () => {}).write(pings);
+  await expect(opened.served).rejects.toThrow('it has not read 1000 answers');
+});
+
+it('keeps little for a client that may have many streams, asks, and reads nothing', async () => {
+  const opened = openConnection(2_000);
+  const pings = Buffer.concat(Array.from({ length: 20_000 }, () => controlFrame(6, uint32(1))));
+  opened.client.on('error', () => {}).write(pings);
+  await expect(opened.served).rejects.toMatchObject({ code: 'resource-exhausted' });
+});
+
+it('answers as many questions as there are, of a client that reads', async () => {
+  const opened = openConnection();
+  const pings = Buffer.concat(Array.from({ length: 20 }, () => controlFrame(6, uint32(1))));
+  for (let round = 0; round < 500; round += 1) {
+    opened.client.write(pings);
+    for (let n = 0; n < 20; n += 1) expect(await opened.next()).toMatchObject({ type: 6 });
+  }
+  opened.client.end();
   await opened.served;
 });

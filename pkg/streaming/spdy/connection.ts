@@ -32,8 +32,10 @@ export type SpdyOptions = {
 const statusCode = { protocolError: 1, refusedStream: 3, cancel: 5 };
 /** How long a client may take to close its side after the end. */
 const lingerMs = 5_000;
-/** What a stream writes at once, before it waits. Pipes and sockets are read in such pieces. */
-const chunkBytes = 64 * 1024;
+/** How many answers may wait to be read by a client, besides those about the streams it may have. */
+const maxOtherAnswers = 1_000;
+/** To the opening of a stream, to its end, and to what the client says of it meanwhile. */
+const answersPerStream = 4;
 /** How often a client whose stream is full is looked after. */
 const probeMs = 1_000;
 
@@ -45,6 +47,7 @@ export class SpdyConnection {
   readonly #options: SpdyOptions;
   readonly #streams = new Map<number, Open>();
   readonly #blocks = new HeaderBlocks();
+  #unsentAnswers = 0;
   #isClosing = false;
 
   constructor(socket: Duplex, options: SpdyOptions) {
@@ -170,11 +173,16 @@ export class SpdyConnection {
     this.#send(controlFrame(frameType.rstStream, uint32(id, status)));
   }
 
-  /** A client that asks without reading the answers is cut off. */
+  /** A client that asks without reading the answers is cut off: each takes some hundred bytes here. */
   #send(frame: Buffer): void {
-    const mayBeUnsent = (this.#options.maxStreams + 1) * chunkBytes;
-    if (this.#socket.writableLength > mayBeUnsent) this.#socket.destroy();
-    else if (this.#socket.writable) this.#socket.write(frame);
+    if (!this.#socket.writable) return;
+    const maxUnsent = answersPerStream * this.#options.maxStreams + maxOtherAnswers;
+    if (this.#unsentAnswers >= maxUnsent) {
+      const act = `answer a client: it has not read ${maxUnsent} answers`;
+      return void this.#socket.destroy(new Fault('resource-exhausted', act));
+    }
+    this.#unsentAnswers += 1;
+    this.#socket.write(frame, () => (this.#unsentAnswers -= 1));
   }
 
   #destroyStreams(): void {

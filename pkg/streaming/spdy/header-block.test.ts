@@ -62,8 +62,8 @@ it('reads what it writes, and nothing from noise', () => {
 });
 
 it('refuses a small block that unpacks to a large one', async () => {
-  const headers = new Map([['name', 'x'.repeat(2 ** 21)]]);
+  const headers = new Map([['name', 'x'.repeat(2 ** 15)]]);
   const block = await through(createDeflate({ dictionary }), plain(headers));
-  expect(block.length).toBeLessThan(2 ** 16);
+  expect(block.length).toBeLessThan(2 ** 8);
   expect(() => new HeaderBlocks().decode(block)).toThrow('unpack SPDY headers');
 });

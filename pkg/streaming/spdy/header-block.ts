@@ -6,8 +6,11 @@ import { uint32 } from './frame.ts';
 /** Names are in lower case; the values of a name that comes several times are joined by NUL. */
 export type Headers = ReadonlyMap<string, string>;
 
-/** The size of a block once it is unpacked. */
-const maxBlockBytes = 1024 * 1024;
+/**
+ * The size of a block once it is unpacked. Those of Kubernetes' clients have some 100 bytes, and as many
+ * as there are streams are in memory.
+ */
+const maxBlockBytes = 16 * 1024;
 /** How far back a block may refer: RFC 1951, section 2. */
 const windowBytes = 32 * 1024;
 /** Of a part that is not compressed: RFC 1951, section 3.2.4. */
