@@ -79,6 +79,21 @@ describe.skipIf(!hasCrictl).each(['spdy', 'websocket'])('crictl exec by %s', (tr
     expect(stdout).toBe('done');
   });
 
+  running('nor for one that goes on to write', async ({ daemon, containerId }) => {
+    for (const left of ['while :; do echo; sleep 0.2; done', 'yes']) {
+      const words = execCommand(daemon.place, containerId, 'sh', '-c', `(${left}) & echo done`);
+      const { stdout } = await execa(...words, { timeout: 10_000 });
+      expect(stdout).toContain('done');
+    }
+  });
+
+  running('waits for a client that reads slowly', async ({ daemon, containerId }) => {
+    const script = 'head -c 200000 /dev/zero; sleep 1000 &';
+    const [crictl, args] = execCommand(daemon.place, containerId, 'sh', '-c', script);
+    const slow = `${[crictl, ...args.slice(0, -1)].join(' ')} '${script}' | (sleep 3; wc -c)`;
+    expect((await execa('sh', ['-c', slow])).stdout).toBe('200000');
+  });
+
   running('carries 64 MiB in each direction', async ({ daemon, containerId }) => {
     const file = join(daemon.place.directory, 'bytes');
     const block = randomBytes(1 << 20);

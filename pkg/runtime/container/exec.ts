@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 import { Fault } from '#errors/fault.ts';
 import { openInputPipe, openOutputPipe } from '#linux/child.ts';
 import { freeBuffer } from '#linux/free-buffer.ts';
@@ -25,6 +26,8 @@ export type StreamedExec = {
 
 /** How long output is awaited from processes that a command leaves behind with its pipes open. */
 const drainTimeoutMs = 1_000;
+/** The most that a pipe holds (/proc/sys/fs/pipe-max-size): so much may be a command's own when it ends. */
+const maxPipeBytes = 1024 * 1024;
 /** Of an OCI runtime, about why a command could not be begun. */
 const maxWordsBytes = 1_024;
 
@@ -112,7 +115,9 @@ function scopeOf(opened: DisposableStack): Disposable {
 type Output = {
   readonly ended: Promise<void>;
   readonly bytesRead: () => number;
-  readonly isClientBusy: () => boolean;
+  /** How often it has waited for the client, and whether it does now. */
+  readonly pauses: () => number;
+  readonly isPaused: () => boolean;
   readonly cut: () => void;
   readonly lastWords: () => string;
 };
@@ -120,12 +125,16 @@ type Output = {
 /** Gives a client what a command writes, at the client's pace. A client that is gone breaks the pipe. */
 function passOn(source: Readable, client: Writable | undefined): Output {
   let bytesRead = 0;
+  let pauses = 0;
   let last = '';
   source.on('data', (chunk: Buffer) => {
     bytesRead += chunk.length;
     last = chunk.toString('utf8', 0, maxWordsBytes);
     if (client === undefined) freeBuffer(chunk);
-    else if (!client.write(chunk, () => freeBuffer(chunk))) source.pause();
+    else if (!client.write(chunk, () => freeBuffer(chunk))) {
+      source.pause();
+      pauses += 1;
+    }
   });
   const { promise: ended, resolve } = Promise.withResolvers<void>();
   const cut = (): void => {
@@ -140,16 +149,26 @@ function passOn(source: Readable, client: Writable | undefined): Output {
     ended,
     cut,
     bytesRead: () => bytesRead,
-    isClientBusy: () => client?.writableNeedDrain === true,
+    pauses: () => pauses,
+    isPaused: () => client?.writableNeedDrain === true,
     lastWords: () => last.trim() || 'no reason given',
   };
 }
 
-/** Waits as long as there is something to pass on, or the client is slow to take it. */
+/**
+ * Waits for what a command has written before its end. When a while has passed in which the client was
+ * always ready for more, or more has come than a pipe holds, the rest is of others.
+ */
 async function drained(output: Output): Promise<void> {
+  const bytesAtEnd = output.bytesRead();
   for (;;) {
-    const before = output.bytesRead();
+    const pauses = output.pauses();
     if (await within(output.ended, drainTimeoutMs)) return;
-    if (output.bytesRead() === before && !output.isClientBusy()) return output.cut();
+    const bytesBefore = output.bytesRead();
+    // Where all of us was held up, what has arrived meanwhile is read only after the timers.
+    await setImmediate();
+    const mayHaveWaited =
+      output.isPaused() || output.pauses() !== pauses || output.bytesRead() !== bytesBefore;
+    if (!mayHaveWaited || output.bytesRead() - bytesAtEnd > maxPipeBytes) return output.cut();
   }
 }
