@@ -42,7 +42,8 @@ export type TerminalSize = { readonly columns: number; readonly rows: number };
  * The client's ends of a process's streams; those that it did not ask for are absent. Whatever is
  * spoken on the connection, they are alike: reading from one that is paused stops at the client, a
  * write waits for the client to read, and all are destroyed when the client goes. `stdin` ends when
- * the client says so, where the protocol has words for that.
+ * the client says so, where the protocol has words for that; one that the client resets alone is
+ * destroyed with an error.
  */
 export type ProcessStreams = {
   readonly stdin: Readable | undefined;

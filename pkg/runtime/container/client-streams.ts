@@ -11,9 +11,14 @@ export type ClientStreams = {
   readonly onResize: (listener: (size: TerminalSize) => void) => void;
 };
 
-/** Passes input on. What nobody takes, or takes any more, is dropped, so that the client is still heard. */
+/**
+ * Passes input on. What nobody takes, or takes any more, is dropped, so that the client is still heard.
+ * Input that the client has reset ends; that of a client which has gone is cut off, since the end would
+ * have the reader take what it has for all there is.
+ */
 export function feed(client: Readable | undefined, stdin: Writable | undefined): void {
   if (stdin === undefined) return void client?.resume();
   stdin.on('error', () => {}).on('close', () => client?.resume());
+  client?.on('error', () => stdin.end());
   client?.pipe(stdin);
 }

@@ -102,6 +102,23 @@ it('ends every stream with the connection', async () => {
   expect(opened.streams[0]?.duplex.destroyed).toBe(true);
 });
 
+it('destroys a stream that the client resets with an error, and no other', async () => {
+  const opened = openConnection();
+  openStream(opened, 1);
+  openStream(opened, 3);
+  opened.client.write(controlFrame(3, uint32(1, 5)));
+  opened.client.write(controlFrame(6, uint32(7)));
+  while ((await opened.next()).kind !== 'control');
+  await opened.next();
+  expect(opened.streams.map(({ duplex }) => duplex.errored?.message)).toEqual([
+    'the client has reset the stream',
+    undefined,
+  ]);
+  opened.client.end();
+  await opened.served;
+  expect(opened.streams[1]?.duplex).toMatchObject({ destroyed: true, errored: null });
+});
+
 it.each([
   ['of another protocol', Buffer.from('GET / HTTP/1.1\r\n\r\n', 'latin1').fill(0xff, 0, 1)],
   ['whose headers are noise', controlFrame(1, uint32(1, 0), Buffer.alloc(2), Buffer.from('noise'))],

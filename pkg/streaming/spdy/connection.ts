@@ -12,9 +12,9 @@ import {
 import { HeaderBlocks, type Headers } from './header-block.ts';
 
 /**
- * A stream that the client has opened. Its two halves end one by one; destroying it resets it. It
- * must be read or destroyed: one that is full stops the whole connection, which is all the flow
- * control that Kubernetes' clients know.
+ * A stream that the client has opened. Its two halves end one by one; destroying it resets it, and when
+ * the client resets it, it is destroyed with an error. It must be read or destroyed: one that is full
+ * stops the whole connection, which is all the flow control that Kubernetes' clients know.
  */
 export type SpdyStream = {
   readonly id: number;
@@ -93,7 +93,7 @@ export class SpdyConnection {
         // Nobody needs them, but those after them are compressed with them.
         return void this.#blocks.decode(frame.payload.subarray(4));
       case frameType.rstStream:
-        return void this.#streams.get(number(frame.payload, 0))?.duplex.destroy();
+        return void this.#streams.get(number(frame.payload, 0))?.duplex.destroy(wasReset());
       case frameType.ping:
         return this.#send(controlFrame(frameType.ping, frame.payload.subarray(0, 4)));
       default:
@@ -198,6 +198,10 @@ function endRemote(stream: Open): void {
 function release(stream: Open): void {
   stream.drained?.();
   stream.drained = undefined;
+}
+
+function wasReset(): Fault {
+  return new Fault('cancelled', 'the client has reset the stream');
 }
 
 /** A stream's id: 31 bits. */
