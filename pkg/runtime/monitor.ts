@@ -90,9 +90,12 @@ export async function reopenLog(
 ): Promise<void> {
   const pid = Number(readFileSync(monitorPidFile, 'utf8'));
   if (hasOpen(pid, logPath)) return;
-  if ((statSync(logPath, { throwIfNoEntry: false })?.size ?? 0) > 0) {
+  const there = statSync(logPath, { throwIfNoEntry: false });
+  if (there !== undefined && (there.size > 0 || !there.isFile())) {
     throw new Fault('already-exists', `"${logPath}" is not the container's, and not empty`);
   }
+  // conmon makes it under this name first. When it cannot, it ends, and leaves its container alone.
+  closeSync(openSync(`${logPath}.tmp`, 'w', 0o600));
   // Lines of three numbers; 2 is for the log.
   await tell(join(folder, 'ctl'), '2 0 0');
   const deadline = performance.now() + answerTimeoutMs;

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { gzipSync } from 'node:zlib';
 import { status } from '@grpc/grpc-js';
@@ -115,6 +115,31 @@ describe('the log', () => {
     await exec(daemon.cri, id, 'echo more > /say');
     await logged(daemon.cri, id, 'more');
     expect((await readLog(logPath)).map(({ text }) => text)).toEqual(['ready', 'more']);
+  });
+
+  test('goes on where it is when its folder is gone as it is opened anew', async ({
+    daemon,
+    busybox,
+  }) => {
+    const script = `trap 'exit 7' TERM; echo ready; while :; do sleep 0.05; echo more; done`;
+    const pod = await runPod(daemon);
+    const id = await runContainer(
+      daemon.cri,
+      pod,
+      containerConfig(busybox, { command: sh(script) }),
+    );
+    const { logPath } = await logged(daemon.cri, id, 'ready');
+    renameSync(dirname(logPath), `${dirname(logPath)}.away`);
+    await expect(daemon.cri.reopenContainerLog({ containerId: id })).rejects.toMatchObject({
+      details: expect.stringMatching(/^reopen the log of container .*: ENOENT: .*\.log\.tmp'$/),
+    });
+    renameSync(`${dirname(logPath)}.away`, dirname(logPath));
+    renameSync(logPath, `${logPath}.old`);
+    await daemon.cri.reopenContainerLog({ containerId: id });
+    await logged(daemon.cri, id, 'more');
+    await daemon.cri.stopContainer({ containerId: id, timeout: 10 });
+    expect((await waitForExit(daemon.cri, id)).exitCode).toBe(7);
+    expect(readdirSync(dirname(logPath))).not.toContain(`${basename(logPath)}.tmp`);
   });
 
   test('is not made without a path or a folder for it', async ({ daemon, busybox }) => {
