@@ -3,6 +3,7 @@ import { openOutputPipe, type OutputPipe } from '#linux/child.ts';
 import type { Engine } from '#runtime/engine.ts';
 import { stage } from '#trace/span.ts';
 import { rejectWhenAborted, within } from '#runtime/wait.ts';
+import { CollectedOutput } from './collected-output.ts';
 import type { Container } from './container.ts';
 import {
   type ExecFiles,
@@ -82,20 +83,17 @@ async function run(
   if (cut.aborted) await killed;
   await within(Promise.all(outputs.map(({ ended }) => ended)), drainTimeoutMs);
   const [out, err] = outputs;
-  return { stdout: Buffer.concat(out.chunks), stderr: Buffer.concat(err.chunks), exitCode };
+  return { stdout: out.collected.bytes(), stderr: err.collected.bytes(), exitCode };
 }
 
-type Collected = { readonly chunks: readonly Buffer[]; readonly ended: Promise<void> };
+type Collected = { readonly collected: CollectedOutput; readonly ended: Promise<void> };
 
 /** Reads a child's output to its end, and keeps as much as there is room for. */
 function collect(output: OutputPipe, room: { bytes: number }): Collected {
   output.closeWriteFd();
-  const chunks: Buffer[] = [];
-  output.stream.on('data', (chunk: Buffer) => {
-    if (room.bytes > 0) chunks.push(chunk.subarray(0, room.bytes));
-    room.bytes -= chunk.length;
-  });
+  const collected = new CollectedOutput(room);
+  output.stream.on('data', (chunk: Buffer) => collected.add(chunk));
   const { promise: ended, resolve } = Promise.withResolvers<void>();
   output.stream.on('close', resolve).on('error', () => resolve());
-  return { chunks, ended };
+  return { collected, ended };
 }
