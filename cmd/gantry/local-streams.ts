@@ -2,24 +2,28 @@ import type { WebSocket } from 'ws';
 
 export type TerminalSize = { readonly columns: number; readonly rows: number };
 
+/** Whether the other process has a terminal, and whether it gets what is typed here. */
+type LocalOptions = { readonly hasTerminal: boolean; readonly stdin: boolean };
+
 /**
  * Our standard streams, for as long as they are connected with those of another process. With a
- * terminal, keys go there as they are typed; the terminal is as it was when the scope ends.
+ * terminal, keys go there as they are typed; ours is as it was when the scope ends.
  */
 export class LocalStreams implements Disposable {
-  readonly #isRaw: boolean;
+  readonly #hasTerminal: boolean;
   readonly #cleanups = new DisposableStack();
 
-  constructor({ hasTerminal }: { readonly hasTerminal: boolean }) {
-    this.#isRaw = hasTerminal && process.stdin.isTTY;
-    if (!this.#isRaw) return;
+  constructor({ hasTerminal, stdin }: LocalOptions) {
+    this.#hasTerminal = hasTerminal;
+    // Where keys go nowhere else, Ctrl-C is for us.
+    if (!hasTerminal || !stdin || !process.stdin.isTTY) return;
     process.stdin.setRawMode(true);
     this.#cleanups.defer(() => process.stdin.setRawMode(false));
   }
 
   /** Tells the size of our terminal, if there is one, at once and whenever it changes. */
   onResize(listener: (size: TerminalSize) => void): void {
-    if (!this.#isRaw || !process.stdout.isTTY) return;
+    if (!this.#hasTerminal || !process.stdout.isTTY) return;
     const tell = (): void => {
       const { columns, rows } = process.stdout;
       if (columns > 0 && rows > 0) listener({ columns, rows });

@@ -23,7 +23,7 @@ const maxUnsentBytes = 1024 * 1024;
  * until that ends. Returns its exit code.
  */
 export async function runRemotely(options: RemoteOptions): Promise<number> {
-  const { address, path, hasTerminal } = options;
+  const { address, path, hasTerminal, stdin } = options;
   // The slash keeps a path apart from the socket's: ws+unix:<socket>:<path>.
   const socket = new WebSocket(`ws+unix:${address}:${path}`, 'v5.channel.k8s.io', {
     perMessageDeflate: false,
@@ -41,14 +41,14 @@ export async function runRemotely(options: RemoteOptions): Promise<number> {
     ended.reject(new ExitError('unreachable', 'gantryd went away before the command had ended'));
   });
   await Promise.race([opened(socket), ended.promise]);
-  using local = new LocalStreams({ hasTerminal });
+  using local = new LocalStreams({ hasTerminal, stdin });
   // The command ends with us.
   endWithReader();
   local.onResize(({ columns, rows }) => {
     const size = JSON.stringify({ Width: columns, Height: rows });
     socket.send(framed(channel.resize, Buffer.from(size)));
   });
-  if (options.stdin) sendInput(socket, local);
+  if (stdin) sendInput(socket, local);
   socket.on('message', (message: Buffer) => {
     const [number, rest] = [message[0], message.subarray(1)];
     if (number === channel.status) ended.resolve(Promise.try(exitCodeOf, rest.toString()));

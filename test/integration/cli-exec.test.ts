@@ -73,6 +73,24 @@ test('gives the command a terminal of our size that follows ours', async ({ daem
   expect(seen).toContain('ended with 7');
 });
 
+test('ends on Ctrl-C where the command does not get our keys', async ({ daemon, busybox }) => {
+  await runMain(daemon, busybox);
+  const command = `stty rows 31 columns 97;
+    ${launcher} exec -t main sh -c "sleep 0.3; stty size; sleep 1000"; echo "ended with $?"`;
+  const terminal = execa('script', ['-qec', `bash -c '${command}'`, '/dev/null'], {
+    env: { ...environment(daemon), TERM: 'xterm' },
+    reject: false,
+    timeout: 20_000,
+  });
+  let seen = '';
+  terminal.stdout.on('data', (chunk: Buffer) => {
+    seen += chunk.toString();
+  });
+  await eventually('it has our size', () => seen.includes('31 97'));
+  terminal.stdin.write('\u0003');
+  expect(await terminal).toMatchObject({ timedOut: false });
+});
+
 test.for([
   [['exec', 'main', 'no-such-program'], 1, 'no-such-program'],
   [['exec', 'main'], 2, '"gantry exec [-i] [-t] CONTAINER [--] COMMAND [ARG...]" does not go'],
