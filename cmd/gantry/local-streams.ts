@@ -53,7 +53,8 @@ export class LocalStreams implements Disposable {
   /** Writes to a stream of ours; while that is full, nothing more is taken from `source`. */
   write(name: 'stdout' | 'stderr', bytes: Buffer, source: WebSocket): void {
     const stream = process[name];
-    if (stream.write(bytes)) return;
+    // What had arrived already comes while it is paused, too.
+    if (stream.write(bytes) || source.isPaused) return;
     source.pause();
     stream.once('drain', () => source.resume());
   }

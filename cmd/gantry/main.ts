@@ -9,8 +9,12 @@ import { findPlaces } from './places.ts';
 
 // Whoever reads the output may stop doing so, as head(1) does.
 process.stdout.on('error', (error) => {
-  if (!isErrno(error, 'EPIPE')) throw error;
-  process.exitCode = 0;
+  if (isErrno(error, 'EPIPE')) {
+    process.exitCode = 0;
+  } else {
+    writeSync(2, `gantry: write the output: ${describe(error)}\n`);
+    process.exit(exitCodes.failed);
+  }
 });
 
 try {

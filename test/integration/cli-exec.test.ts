@@ -115,6 +115,28 @@ test('ends, with its command, when nobody reads any more', async ({ daemon, busy
   });
 });
 
+test('waits in silence for who reads its output', async ({ daemon, busybox }) => {
+  await runMain(daemon, busybox);
+  const script = `${launcher} exec main head -c 50000000 /dev/zero | (sleep 1; wc -c)`;
+  const options = { env: environment(daemon) };
+  expect(await execa('bash', ['-c', script], options)).toMatchObject({
+    stdout: '50000000',
+    stderr: '',
+  });
+});
+
+test('says so when its output cannot be written', async ({ daemon, busybox }) => {
+  await runMain(daemon, busybox);
+  for (const args of ['exec main echo', 'ps']) {
+    const script = `${launcher} ${args} > /dev/full`;
+    const options = { env: environment(daemon), reject: false };
+    expect(await execa('bash', ['-c', script], options)).toMatchObject({
+      exitCode: 1,
+      stderr: 'gantry: write the output: ENOSPC: no space left on device, write',
+    });
+  }
+});
+
 test('says so when the container has ended', async ({ daemon, busybox }) => {
   const containerId = await runMain(daemon, busybox);
   await daemon.cri.stopContainer({ containerId });
