@@ -95,7 +95,8 @@ export async function reopenLog(
     throw new Fault('already-exists', `"${logPath}" is not the container's, and not empty`);
   }
   // conmon makes it under this name first. When it cannot, it ends, and leaves its container alone.
-  closeSync(openSync(`${logPath}.tmp`, 'w', 0o600));
+  const { O_WRONLY, O_CREAT, O_NONBLOCK } = constants;
+  closeSync(openSync(`${logPath}.tmp`, O_WRONLY | O_CREAT | O_NONBLOCK, 0o600));
   // Lines of three numbers; 2 is for the log.
   await tell(join(folder, 'ctl'), '2 0 0');
   const deadline = performance.now() + answerTimeoutMs;

@@ -1,7 +1,15 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -135,6 +143,9 @@ describe('the log', () => {
     });
     renameSync(`${dirname(logPath)}.away`, dirname(logPath));
     renameSync(logPath, `${logPath}.old`);
+    await execa('mkfifo', [`${logPath}.tmp`]);
+    await expect(daemon.cri.reopenContainerLog({ containerId: id })).rejects.toThrow('ENXIO');
+    rmSync(`${logPath}.tmp`);
     await daemon.cri.reopenContainerLog({ containerId: id });
     await logged(daemon.cri, id, 'more');
     await daemon.cri.stopContainer({ containerId: id, timeout: 10 });
