@@ -9,14 +9,15 @@ import {
   ensureBridge,
   getLink,
   joinBridge,
+  viewLink,
 } from './netlink/bridge.ts';
 import { type Connections, forgetConnections, type IpProtocol } from './netlink/conntrack.ts';
-import { findLink, listLinks } from './netlink/link.ts';
+import { listLinks } from './netlink/link.ts';
 import { listListeners } from './netlink/listener.ts';
 import { setLoopbackUp } from './netlink/loopback-up.ts';
 import { listLinkCounters } from './netlink/link-counters.ts';
 import { viewNamespaces } from './netlink/namespace-view.ts';
-import { hasNftTable } from './netlink/nftables.ts';
+import { countNftRules, hasNftTable } from './netlink/nftables.ts';
 import { connectPod, type PodLink } from './netlink/pod-link.ts';
 import { listRoutes, newLoopbackRoute } from './netlink/route.ts';
 import type { NetlinkSocket } from './netlink/socket.ts';
@@ -52,8 +53,9 @@ export function createOperations(home: HomeNamespaces, host: NetlinkSocket) {
     listLinkCounters: (netnsPaths: readonly string[]) => listLinkCounters(host, netnsPaths),
     listAddresses: (_: void) => listAddresses(host),
     viewNamespaces: (paths: readonly string[]) => viewNamespaces(home, host, paths),
-    hasLink: (name: string) => findLink(host, name) !== undefined,
+    viewLink: (name: string) => viewLink(host, name),
     hasNftTable: (name: string) => hasNftTable(name),
+    countNftRules: (table: string) => countNftRules(table),
     listHostNetwork: (_: void) => ({
       links: listLinks(host),
       addresses: listAddresses(host),

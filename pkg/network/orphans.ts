@@ -3,12 +3,13 @@ import { describe } from '#errors/fault.ts';
 import type { Link } from '#linux/netlink/link.ts';
 import type { SystemThread } from '#linux/system-thread.ts';
 import { type AddressBook, isHostInterface } from './address-book.ts';
+import type { PodBridge } from './pod-bridge.ts';
 import type { PodRules } from './pod-rules.ts';
 import { elementsOf, nameOfElement } from './ruleset.ts';
 
 /** Something of the network that nobody owns any more, or that somebody lacks. */
 export type NetworkFinding = {
-  readonly kind: 'link' | 'address' | 'rule' | 'namespace' | 'attachment';
+  readonly kind: 'bridge' | 'link' | 'address' | 'rule' | 'namespace' | 'attachment';
   /** What it is, as a sentence begins: `link gantry0123456789 on gantry0`. */
   readonly subject: string;
   readonly problem: string;
@@ -27,6 +28,7 @@ export type OrphanDeps = {
   readonly thread: SystemThread;
   readonly book: AddressBook;
   readonly rules: PodRules;
+  readonly bridge: PodBridge;
   readonly bridgeName: string;
   readonly removePod: (id: string) => Promise<void>;
 };
@@ -41,8 +43,9 @@ export async function findOrphans(
   deps: OrphanDeps,
   owners: ReadonlySet<string>,
 ): Promise<NetworkFinding[]> {
+  const host = await hostFindings(deps);
   const links = await linkFindings(deps);
-  return [...addressFindings(deps, owners), ...links, ...(await ruleFindings(deps))];
+  return [...addressFindings(deps, owners), ...host, ...links, ...(await ruleFindings(deps))];
 }
 
 /** Puts right what can be, one after the other, or only tells. */
@@ -68,6 +71,12 @@ async function outcomeOf(
   } catch (error) {
     return { outcome: 'not fixed', reason: describe(error) };
   }
+}
+
+/** What all pods lack: the bridge itself, or the table. All is made anew. */
+async function hostFindings({ bridge }: OrphanDeps): Promise<NetworkFinding[]> {
+  const lacks = await bridge.lacks();
+  return lacks.map((lack) => ({ kind: 'bridge', ...lack, fix: () => bridge.heal() }));
 }
 
 function addressFindings(

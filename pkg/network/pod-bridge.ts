@@ -2,12 +2,14 @@ import { describe, Fault } from '#errors/fault.ts';
 import type { SystemThread } from '#linux/system-thread.ts';
 import type { Log } from '#log/log.ts';
 import { type AddressBook, isHostInterface } from './address-book.ts';
+import { type Lack, lacksOfBridge, staleAddresses } from './bridge-state.ts';
 import { forwardingOf, switchForwardingOn } from './forwarding.ts';
 import { type HostNetwork, outwardMtu, refuseClash, refuseOverlap } from './host-network.ts';
 import type { HostSysctls } from './host-sysctls.ts';
 import type { Nft } from './nft.ts';
 import type { PodRules } from './pod-rules.ts';
 import type { Pool } from './pool.ts';
+import { tableName } from './ruleset.ts';
 import { bridgeMac, gatewayOf } from './subnet.ts';
 
 export type BridgeConfig = {
@@ -34,6 +36,9 @@ export type Readiness =
 /** What pods find once the bridge is there. */
 export type Made = { readonly bridgeIndex: number; readonly mtu: number };
 
+/** Many pods that come at once have the network looked after once. */
+const freshMs = 1_000;
+
 /** RFC 8200, section 5. */
 const smallestIpv6Mtu = 1280;
 
@@ -43,6 +48,7 @@ export class PodBridge {
   readonly #deps: BridgeDeps;
   #making: Promise<Made> | undefined;
   #refreshing: Promise<void> | undefined;
+  #refreshedAt = -Infinity;
   #readiness: Readiness = { ready: false, reason: 'Unknown', message: 'not looked at yet' };
 
   constructor(config: BridgeConfig, deps: BridgeDeps) {
@@ -59,6 +65,7 @@ export class PodBridge {
    * deleted the bridge, or flushed the rules); where none is, nothing is made. Does not throw.
    */
   refresh(): Promise<void> {
+    this.#refreshedAt = performance.now();
     const isInUse = this.#making !== undefined || this.#deps.book.all().length > 0;
     this.#refreshing ??= (isInUse ? this.#heal() : this.#probe())
       // The readiness says it.
@@ -67,6 +74,21 @@ export class PodBridge {
         this.#refreshing = undefined;
       });
     return this.#refreshing;
+  }
+
+  /** Refreshes in the background, unless that was done a moment ago. */
+  refreshSoon(): void {
+    if (performance.now() - this.#refreshedAt >= freshMs) void this.refresh();
+  }
+
+  /** What pods lack of it. */
+  async lacks(): Promise<readonly Lack[]> {
+    return this.#deps.book.all().length === 0 ? [] : (await this.#look()).lacks;
+  }
+
+  /** Makes again what is missing, and rejects when that fails. */
+  heal(): Promise<void> {
+    return this.#heal();
   }
 
   /** Resolves when no refresh runs any more. */
@@ -115,21 +137,34 @@ export class PodBridge {
     const { name: bridge } = this.#config;
     const making = this.ensure();
     await making;
-    const missing = await this.#missing();
-    if (missing.length === 0) return;
-    log.warn({ bridge, missing }, 'somebody took away a part of the network: it is made again');
+    const { lacks, stale } = await this.#look();
+    if (lacks.length === 0 && stale.length === 0) return;
+    if (lacks.length > 0) {
+      const missing = lacks.map(({ subject, problem }) => `${subject} ${problem}`);
+      log.warn({ bridge, missing }, 'somebody took away a part of the network: it is made again');
+    }
     await this.remake(making);
   }
 
-  async #missing(): Promise<string[]> {
-    const { thread, rules, sysctls } = this.#deps;
+  /** What is not as it was made, and addresses of the bridge that nobody needs any more. */
+  async #look() {
+    const { thread, rules, book, sysctls } = this.#deps;
+    const { name } = this.#config;
     const settings = forwardingOf(this.#families);
     const present = await sysctls.read(settings.map(({ path }) => path));
-    return [
-      ...((await thread.run('hasLink', this.#config.name)) ? [] : ['bridge']),
-      ...((await rules.exists()) ? [] : ['rules']),
-      ...settings.filter(({ value }, at) => present[at] !== value).map(({ path }) => path),
+    const unset = settings.filter(({ value }, at) => present[at] !== value);
+    const link = await thread.run('viewLink', name);
+    const lacks: readonly Lack[] = [
+      ...lacksOfBridge(name, link, book.subnets()),
+      ...((await rules.isWhole())
+        ? []
+        : [{ subject: `table inet ${tableName(name)}`, problem: 'lacks rules' }]),
+      ...unset.map(({ path, value }) => ({
+        subject: `sysctl ${path}`,
+        problem: `is not ${value}`,
+      })),
     ];
+    return { lacks, stale: staleAddresses(name, link, book.subnets()) };
   }
 
   async #make(): Promise<Made> {
@@ -169,10 +204,12 @@ export class PodBridge {
   async #makeBridge(mtu: number): Promise<number> {
     const { thread, book } = this.#deps;
     const { name } = this.#config;
+    const found = await thread.run('viewLink', name);
     const { index: bridgeIndex } = await thread.run('ensureBridge', {
       name,
       mac: bridgeMac(name),
       mtu,
+      stale: staleAddresses(name, found, book.subnets()),
       addresses: book.subnets().map((subnet) => ({
         address: gatewayOf(subnet),
         prefixLength: subnet.prefixLength,

@@ -195,6 +195,53 @@ it('readiness heals what somebody took away', async () => {
   expect(world.logged.filter((line) => line.includes('it is made again'))).toHaveLength(2);
 });
 
+it.each([
+  ['bridge pods0 is down', 'ip link set pods0 down'],
+  ['bridge pods0 has no address 198.18.0.1 any more', 'ip address flush dev pods0'],
+  ['table inet gantry-pods0 lacks rules', 'nft flush table inet gantry-pods0'],
+  ['table inet gantry-pods0 lacks rules', 'nft delete table inet gantry-pods0'],
+])('"%s" is found and healed', async (lack, command) => {
+  await addPod('one');
+  await using _outside = await serveWhoami(netns('outside'), 'tcp', 80);
+  const reached = () => askWhoami(netns('one'), 'tcp', [outside, 80]);
+  const [program = '', ...args] = command.split(' ');
+  run(program, ...args);
+  const findings = await world.network.findOrphans(new Set(['one']));
+  expect(findings.map(({ subject, problem }) => `${subject} ${problem}`)).toContain(lack);
+  world.network.readiness();
+  await expect.poll(reached).toBe(hostOutside);
+  expect(world.logged.filter((line) => line.includes(lack))).toHaveLength(1);
+
+  run(program, ...args);
+  await settleFindings(await world.network.findOrphans(new Set(['one'])), { isFixing: true });
+  expect(await world.network.findOrphans(new Set(['one']))).toEqual([]);
+  expect(await reached()).toBe(hostOutside);
+});
+
+it('the next pod has a table made again that somebody deleted', async () => {
+  await addPod('one');
+  run('nft', 'flush', 'ruleset');
+  await expect
+    .poll(async () => {
+      await addPod(`pod${performance.now()}`);
+      return rules();
+    })
+    .toContain('gantry-pods0');
+});
+
+it('the bridge gives up the addresses of subnets that the last pod has left', async () => {
+  await addPod('one');
+  run('ip', 'address', 'add', '198.18.9.9/24', 'dev', 'pods0');
+  await world.restart({ subnets: ['198.18.1.0/24'] });
+  await addPod('two');
+  expect(addressesOfBridge()).toMatch(/198\.18\.0\.1\/24 .*198\.18\.1\.1\/24/);
+  await dropPod('one');
+  world.network.readiness();
+  await expect.poll(addressesOfBridge).not.toContain('198.18.0.1/');
+  expect(addressesOfBridge()).toMatch(/198\.18\.9\.9\/24 .*198\.18\.1\.1\/24/);
+  expect(world.logged.join('')).not.toContain('somebody took away');
+});
+
 it('readiness says what is wrong with nft, and recovers by itself', async () => {
   const program = join(world.folder, 'nft');
   world.network = await open({}, program);
@@ -374,3 +421,7 @@ it('host ports outlive a restart and a flush of the rules', async () => {
   await dropPod('one');
   expect(rules()).not.toContain('8080');
 });
+
+function addressesOfBridge(): string {
+  return run('ip', '-br', 'address', 'show', 'pods0');
+}

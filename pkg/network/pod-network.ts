@@ -137,6 +137,8 @@ async function addPod(parts: Parts, pod: PodToAdd): Promise<Connected> {
     const holding = book.find(pod.id) ?? (await reserve(parts, pod, mtu));
     await connect(parts, { netnsPath: pod.netnsPath, ...holding.place }, made);
     await rules.openPorts(holding);
+    // Somebody may have taken away what a pod does not need in order to come, but to get anywhere.
+    bridge.refreshSoon();
     const [address = '', ...additionalAddresses] = holding.place.addresses.map((ip) => ip.address);
     return { address, additionalAddresses };
   } catch (cause) {

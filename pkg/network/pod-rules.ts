@@ -21,6 +21,8 @@ export class PodRules {
   readonly #deps: RulesDeps;
   /** A change holds it from when it reads the book until the kernel has the rules. */
   readonly #changes = new KeyedLock<'table'>();
+  /** How many rules the table had when it was made last. */
+  #ruleCount = 1;
 
   constructor(bridge: string, deps: RulesDeps) {
     this.#bridge = bridge;
@@ -36,11 +38,17 @@ export class PodRules {
     return this.#deps.thread.run('hasNftTable', tableName(this.#bridge));
   }
 
+  /** Whether somebody took away the table, or rules of it. */
+  async isWhole(): Promise<boolean> {
+    return (await this.#countRules()) >= this.#ruleCount;
+  }
+
   /** Makes the table anew from the book. */
   async make(): Promise<void> {
     using _held = await this.#changes.hold('table');
     const holdings = this.#deps.book.all();
     await this.#deps.nft.apply(wholeTable(this.#rules(holdings)));
+    this.#ruleCount = await this.#countRules();
     if (holdings.some(({ ports }) => ports.length > 0)) await this.#routeLoopback();
   }
 
@@ -73,6 +81,10 @@ export class PodRules {
     await this.#forget(holding.place.addresses.map(({ address }) => ({ answeredBy: address })));
     // Still under the lock: a table made after it must not open them again.
     book.release(holding.id);
+  }
+
+  #countRules(): Promise<number> {
+    return this.#deps.thread.run('countNftRules', tableName(this.#bridge));
   }
 
   #rules(holdings: readonly Holding[]): Rules {

@@ -44,9 +44,15 @@ export function parseSubnet(cidr: string): Subnet {
   const subnet = subnetAround(address, prefixLength);
   if (numberOf(address) !== subnet.first) return refuse(`it begins inside of ${subnet.cidr}`);
   for (const [range, use] of reserved) {
-    if (overlap(subnet, subnetOf(range))) return refuse(`${range} is for ${use}`);
+    if (overlap(subnet, parseRange(range))) return refuse(`${range} is for ${use}`);
   }
   return subnet;
+}
+
+/** Any range, of which the caller knows that it is one. */
+export function parseRange(cidr: string): Subnet {
+  const [address = '', length] = cidr.split('/');
+  return subnetAround(address, Number(length));
 }
 
 /** The subnet of this size that holds `address`. */
@@ -101,11 +107,6 @@ export function bridgeMac(name: string): string {
 
 function macText(bytes: readonly number[]): string {
   return bytes.map((byte) => byte.toString(16).padStart(2, '0')).join(':');
-}
-
-function subnetOf(cidr: string): Subnet {
-  const [address = '', length] = cidr.split('/');
-  return subnetAround(address, Number(length));
 }
 
 function numberOf(address: string): bigint {

@@ -12,6 +12,7 @@ export type Address = {
 
 // rtnetlink(7)
 const RTM_NEWADDR = 20;
+const RTM_DELADDR = 21;
 const RTM_GETADDR = 22;
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
@@ -22,19 +23,36 @@ const headerBytes = 8;
 
 /** Gives a link an address, with the route to its subnet; the same address again changes nothing. */
 export function newAddress({ linkIndex, address, prefixLength }: Address): Request {
+  return {
+    act: `add address ${address}/${prefixLength}`,
+    type: RTM_NEWADDR,
+    flags: requestFlags.create | requestFlags.replace,
+    ...addressOf({ linkIndex, address, prefixLength }),
+  };
+}
+
+/** Takes an address from a link, and with it the route to its subnet. */
+export function deleteAddress(address: Address): Request {
+  return {
+    act: `delete address ${address.address}/${address.prefixLength}`,
+    type: RTM_DELADDR,
+    flags: 0,
+    ...addressOf(address),
+  };
+}
+
+function addressOf({
+  linkIndex,
+  address,
+  prefixLength,
+}: Address): Pick<Request, 'fixed' | 'attributes'> {
   const local = ipBytes(address);
   const header = Buffer.alloc(headerBytes);
   header.writeUInt8(addressFamilies[familyOf(address)], 0);
   header.writeUInt8(prefixLength, 1);
   header.writeUInt8(IFA_F_NODAD, 2);
   header.writeUInt32LE(linkIndex, 4);
-  return {
-    act: `add address ${address}/${prefixLength}`,
-    type: RTM_NEWADDR,
-    flags: requestFlags.create | requestFlags.replace,
-    fixed: header,
-    attributes: [bytes(IFA_LOCAL, local), bytes(IFA_ADDRESS, local)],
-  };
+  return { fixed: header, attributes: [bytes(IFA_LOCAL, local), bytes(IFA_ADDRESS, local)] };
 }
 
 /** The addresses of all links in the socket's network namespace. */

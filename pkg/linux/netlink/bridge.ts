@@ -1,6 +1,6 @@
 import { Fault, isErrno } from '#errors/fault.ts';
 import { setIfThere } from '#linux/namespace-sysctl.ts';
-import { newAddress } from './address.ts';
+import { type Address, deleteAddress, listAddresses, newAddress } from './address.ts';
 import { familyOf } from './ip.ts';
 import { findLink, type Link } from './link.ts';
 import {
@@ -21,8 +21,21 @@ export type Bridge = {
   readonly name: string;
   readonly mac: string;
   readonly mtu: number;
-  readonly addresses: readonly { readonly address: string; readonly prefixLength: number }[];
+  readonly addresses: readonly Pick<Address, 'address' | 'prefixLength'>[];
+  /** Addresses that it is not to have any more. */
+  readonly stale?: readonly Pick<Address, 'address' | 'prefixLength'>[];
 };
+
+/** A link with its addresses. */
+export type LinkView = Link & { readonly addresses: readonly Address[] };
+
+/** The link of this name as it is now, or undefined. */
+export function viewLink(host: NetlinkSocket, name: string): LinkView | undefined {
+  const link = findLink(host, name);
+  if (link === undefined) return undefined;
+  const addresses = listAddresses(host).filter(({ linkIndex }) => linkIndex === link.index);
+  return { ...link, addresses };
+}
 
 /**
  * Neighbours are asked for from a link-local address when what is forwarded is not from the host. This
@@ -35,7 +48,7 @@ const linkLocal = { address: 'fe80::1', prefixLength: 64 };
  * and another MAC is somebody else's: it gets the addresses, and no other change.
  */
 export function ensureBridge(host: NetlinkSocket, bridge: Bridge): { readonly index: number } {
-  const { name, mac, addresses } = bridge;
+  const { name, mac, addresses, stale = [] } = bridge;
   const existing = findLink(host, name);
   if (existing === undefined) host.request(newBridge(bridge));
   const { index, kind, mac: found } = existing ?? getLink(host, name);
@@ -45,6 +58,9 @@ export function ensureBridge(host: NetlinkSocket, bridge: Bridge): { readonly in
   const hasIpv6 = addresses.some(({ address }) => familyOf(address) === 6);
   const isOurs = found === mac;
   if (isOurs) guardIpv6(name, hasIpv6);
+  for (const each of stale) {
+    unlessGone(() => host.request(deleteAddress({ linkIndex: index, ...each })));
+  }
   const wanted = isOurs && hasIpv6 ? [...addresses, linkLocal] : addresses;
   host.request(setUp(name), ...wanted.map((each) => newAddress({ linkIndex: index, ...each })));
   return { index };
@@ -107,6 +123,6 @@ function unlessGone(act: () => void): void {
   try {
     act();
   } catch (error) {
-    if (!isErrno(error, 'ENODEV')) throw error;
+    if (!isErrno(error, 'ENODEV', 'EADDRNOTAVAIL')) throw error;
   }
 }
