@@ -18,6 +18,14 @@ export function ownerOfSocket(inode: number): SocketOwner | undefined {
   return { pid: Number(pid), name: readIfThere(`/proc/${pid}/comm`)?.trim() ?? '' };
 }
 
+/** A process that waits on the abstract socket (unix(7)) of this name, in the calling thread's namespace. */
+export function ownerOfAbstractSocket(name: string): SocketOwner | undefined {
+  const lines = readIfThere('/proc/thread-self/net/unix')?.split('\n') ?? [];
+  const line = lines.find((each) => each.endsWith(` @${name}`));
+  const [inode] = line?.split(/\s+/).slice(-2) ?? [];
+  return inode === undefined ? undefined : ownerOfSocket(Number(inode));
+}
+
 function descriptorsOf(pid: string): string[] {
   try {
     return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => linkOf(`/proc/${pid}/fd/${fd}`));

@@ -22,7 +22,7 @@ import { connectPod, type PodLink } from './netlink/pod-link.ts';
 import { listRoutes, newLoopbackRoute } from './netlink/route.ts';
 import type { NetlinkSocket } from './netlink/socket.ts';
 import { type IpFamily, openTcpSocket } from './netns-socket.ts';
-import { ownerOfSocket } from './socket-owner.ts';
+import { ownerOfAbstractSocket, ownerOfSocket } from './socket-owner.ts';
 
 /**
  * What the system thread can do: system calls that block, or that act on the calling thread. Each
@@ -47,6 +47,7 @@ export function createOperations(home: HomeNamespaces, host: NetlinkSocket) {
     listListeners: (wanted: { readonly protocol: IpProtocol; readonly port: number }) =>
       listListeners(wanted.protocol, wanted.port),
     ownerOfSocket: (inode: number) => ownerOfSocket(inode),
+    ownerOfAbstractSocket: (name: string) => ownerOfAbstractSocket(name),
     deleteLinks: (links: readonly string[]) => deleteLinks(host, links),
     openTcpSocket: (wanted: { readonly netnsPath: string; readonly family: IpFamily }) =>
       openTcpSocket(home, wanted),

@@ -3,6 +3,7 @@ import { describe } from '#errors/fault.ts';
 import type { Link } from '#linux/netlink/link.ts';
 import type { SystemThread } from '#linux/system-thread.ts';
 import { type AddressBook, isHostInterface } from './address-book.ts';
+import type { BridgeClaim } from './bridge-claim.ts';
 import type { PodBridge } from './pod-bridge.ts';
 import type { PodRules } from './pod-rules.ts';
 import { elementsOf, nameOfElement } from './ruleset.ts';
@@ -29,6 +30,7 @@ export type OrphanDeps = {
   readonly book: AddressBook;
   readonly rules: PodRules;
   readonly bridge: PodBridge;
+  readonly claim: BridgeClaim;
   readonly bridgeName: string;
   readonly removePod: (id: string) => Promise<void>;
 };
@@ -43,9 +45,12 @@ export async function findOrphans(
   deps: OrphanDeps,
   owners: ReadonlySet<string>,
 ): Promise<NetworkFinding[]> {
+  const addresses = addressFindings(deps, owners);
+  const clash = await deps.claim.take().then(() => undefined, describe);
+  if (clash !== undefined) return [...addresses, strangersBridge(deps, clash)];
   const host = await hostFindings(deps);
   const links = await linkFindings(deps);
-  return [...addressFindings(deps, owners), ...host, ...links, ...(await ruleFindings(deps))];
+  return [...addresses, ...host, ...links, ...(await ruleFindings(deps))];
 }
 
 /** Puts right what can be, one after the other, or only tells. */
@@ -71,6 +76,11 @@ async function outcomeOf(
   } catch (error) {
     return { outcome: 'not fixed', reason: describe(error) };
   }
+}
+
+/** All that is on it may be another daemon's. */
+function strangersBridge({ bridgeName, claim }: OrphanDeps, problem: string): NetworkFinding {
+  return { kind: 'bridge', subject: `bridge ${bridgeName}`, problem, fix: () => claim.take() };
 }
 
 /** What all pods lack: the bridge itself, or the table. All is made anew. */

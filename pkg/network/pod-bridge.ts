@@ -2,6 +2,7 @@ import { describe, Fault } from '#errors/fault.ts';
 import type { SystemThread } from '#linux/system-thread.ts';
 import type { Log } from '#log/log.ts';
 import { type AddressBook, isHostInterface } from './address-book.ts';
+import type { BridgeClaim } from './bridge-claim.ts';
 import { type Lack, lacksOfBridge, staleAddresses } from './bridge-state.ts';
 import { forwardingOf, switchForwardingOn } from './forwarding.ts';
 import { type HostNetwork, outwardMtu, refuseClash, refuseOverlap } from './host-network.ts';
@@ -20,6 +21,7 @@ export type BridgeConfig = {
 };
 
 export type BridgeDeps = {
+  readonly claim: BridgeClaim;
   readonly thread: SystemThread;
   readonly nft: Nft;
   readonly rules: PodRules;
@@ -108,10 +110,11 @@ export class PodBridge {
     return this.ensure();
   }
 
-  /** Takes away the bridge, if it is one of ours, and the rules. */
+  /** Takes away the bridge, if it is one of ours, and the rules. Rejects when another daemon has it. */
   async remove(): Promise<void> {
-    const { thread, rules } = this.#deps;
+    const { thread, rules, claim } = this.#deps;
     const { name } = this.#config;
+    await claim.take();
     const { links } = await thread.run('listHostNetwork', undefined);
     const isOurs = links.some((link) => link.name === name && link.mac === bridgeMac(name));
     if (!isOurs && this.#making === undefined) return;
@@ -128,6 +131,7 @@ export class PodBridge {
     if (this.#readiness.ready) return;
     const host = await this.#stage('SubnetUnusable', () => this.#inspectHost());
     await this.#stage('BridgeUnusable', async () => refuseClash(host, this.#config.name));
+    await this.#stage('BridgeUnusable', () => this.#deps.claim.take());
     await this.#stage('NftablesUnusable', () => this.#deps.rules.check());
     this.#readiness = { ready: true };
   }
@@ -169,6 +173,7 @@ export class PodBridge {
 
   async #make(): Promise<Made> {
     try {
+      await this.#stage('BridgeUnusable', () => this.#deps.claim.take());
       const host = await this.#stage('SubnetUnusable', () => this.#inspectHost());
       const mtu = this.#mtuFor(host);
       await this.#stage('ForwardingUnusable', () => this.#forward(host));

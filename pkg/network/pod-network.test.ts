@@ -1,4 +1,5 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
@@ -349,6 +350,35 @@ it('two networks live side by side', async () => {
   other.close();
 });
 
+it('a bridge that another daemon has is left alone, until that one ends', async () => {
+  const two = await addPod('two');
+  const table = rules();
+  await world.network.close();
+  // What the other daemon's pod has: to this one's records it belongs to nobody.
+  world.database.sql.exec('DELETE FROM pod_links');
+  using other = await occupyBridge();
+  world.network = await open({ subnets: ['198.18.1.0/24'] });
+  const message = `use bridge "pods0": another daemon (process ${other.pid}) has it`;
+  expect(world.network.readiness()).toMatchObject({
+    reason: 'BridgeUnusable',
+    message: expect.stringContaining(message),
+  });
+  await expect(addPod('one')).rejects.toMatchObject({ code: 'failed-precondition' });
+  await world.network.removePod('one');
+  await expect(world.network.reconcile(new Set())).rejects.toThrow(message);
+  const findings = await world.network.findOrphans(new Set());
+  expect(await settleFindings(findings, { isFixing: true })).toMatchObject([
+    { kind: 'bridge', subject: 'bridge pods0', outcome: 'not fixed' },
+  ]);
+  await expect(world.network.undo()).rejects.toThrow(message);
+  await world.network.close();
+  expect(findLink(world.host, two.hostInterface)).toMatchObject({ isUp: true });
+  expect(rules()).toBe(table);
+
+  other.kill();
+  await expect.poll(() => connectPod('one').then(() => 'ok', String)).toBe('ok');
+});
+
 it('a firewall that drops forwarded packets is named once', async () => {
   const chain = 'type filter hook forward priority 0; policy drop;';
   execFileSync('nft', ['-f', '-'], { input: `table ip wall { chain gate { ${chain}\n}\n}` });
@@ -424,4 +454,13 @@ it('host ports outlive a restart and a flush of the rules', async () => {
 
 function addressesOfBridge(): string {
   return run('ip', '-br', 'address', 'show', 'pods0');
+}
+
+/** Another process that has the bridge, as a daemon has it. */
+async function occupyBridge(): Promise<Disposable & { readonly pid: number; kill(): void }> {
+  const listen = `net.createServer().listen('\\0gantry-bridge/pods0', () => console.log('taken'))`;
+  const child = spawn(process.execPath, ['-e', listen], { stdio: ['ignore', 'pipe', 'inherit'] });
+  await once(child.stdout, 'data');
+  const kill = () => void child.kill('SIGKILL');
+  return { pid: child.pid ?? 0, kill, [Symbol.dispose]: kill };
 }

@@ -5,6 +5,7 @@ import type { Database } from '#store/database.ts';
 import { KeyedLock } from '#store/keyed-lock.ts';
 import { AddressBook, isHostInterface } from './address-book.ts';
 import type { Holding, PodPlace } from './address-table.ts';
+import { BridgeClaim } from './bridge-claim.ts';
 import { type HostPort, hostPortsOf, refuseMissingFamily } from './host-port.ts';
 import { HostSysctls, type Setting } from './host-sysctls.ts';
 import { openNft } from './nft.ts';
@@ -82,7 +83,7 @@ export type PodNetwork = {
 /** Opens the network. Where no pod is on it yet, nothing is made before the first one comes. */
 export async function openPodNetwork(options: PodNetworkOptions): Promise<PodNetwork> {
   const parts = openParts(options);
-  const { book, bridge } = parts;
+  const { book, bridge, claim } = parts;
   await bridge.refresh();
   return {
     addPod: (pod) => addPod(parts, pod),
@@ -99,7 +100,8 @@ export async function openPodNetwork(options: PodNetworkOptions): Promise<PodNet
     viewPorts: () => viewPorts(parts),
     close: async () => {
       await bridge.settled();
-      if (book.all().length === 0) await bridge.remove();
+      if (book.all().length === 0 && claim.isHeld) await bridge.remove();
+      claim.release();
     },
   };
 }
@@ -109,6 +111,7 @@ type Parts = {
   readonly pool: Pool;
   readonly book: AddressBook;
   readonly bridge: PodBridge;
+  readonly claim: BridgeClaim;
   readonly rules: PodRules;
   readonly sysctls: HostSysctls;
   readonly bridgeName: string;
@@ -122,10 +125,11 @@ function openParts({ config, database, thread, log, nft: program }: PodNetworkOp
   const nft = openNft(program);
   const sysctls = new HostSysctls(database, thread);
   const rules = new PodRules(name, { nft, thread, book, log });
-  const deps = { thread, nft, rules, book, sysctls, log };
+  const claim = new BridgeClaim(name, thread);
+  const deps = { claim, thread, nft, rules, book, sysctls, log };
   const bridge = new PodBridge({ name, pool, mtu: config.mtu }, deps);
   const locks = new KeyedLock<string>();
-  return { thread, pool, book, bridge, rules, sysctls, bridgeName: name, locks };
+  return { thread, pool, book, bridge, claim, rules, sysctls, bridgeName: name, locks };
 }
 
 async function addPod(parts: Parts, pod: PodToAdd): Promise<Connected> {
@@ -207,10 +211,12 @@ async function undo({ book, bridge, sysctls }: Parts): Promise<readonly Setting[
 }
 
 async function reconcile(parts: Parts, owners: ReadonlySet<string>): Promise<void> {
-  const { thread, book, bridge, bridgeName } = parts;
+  const { thread, book, bridge, claim, bridgeName } = parts;
   const strangers = book.all().filter(({ id }) => !owners.has(id));
   for (const { id } of strangers) await removePod(parts, id);
 
+  // Else the links would be orphans to us that are another daemon's pods'.
+  await claim.take();
   const { links } = await thread.run('listHostNetwork', undefined);
   const bridgeIndex = links.find(({ name }) => name === bridgeName)?.index;
   const held = new Set(book.all().map(({ place }) => place.hostInterface));
