@@ -39,7 +39,13 @@ export async function openNetWorld(subnets: readonly string[]): Promise<NetWorld
   const database = opened.adopt(openDatabase(join(folder, 'state.db')), (it) => it.close());
   const log = createLog('warn');
   const config = { bridge: 'pods0', subnets };
-  const network = await openPodNetwork({ config, database, thread, log, nft: '/usr/sbin/nft' });
+  const network = await openPodNetwork({
+    config,
+    database,
+    thread,
+    log,
+    nft: () => '/usr/sbin/nft',
+  });
   opened.defer(() => network.close());
   const running = opened.move();
   return {

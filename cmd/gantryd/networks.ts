@@ -8,7 +8,7 @@ import { openPodNetwork, type PodNetwork } from '#network/pod-network.ts';
 import { given } from '#runtime/given.ts';
 import type { Database } from '#store/database.ts';
 import type { Config } from './config.ts';
-import { findProgram } from './programs.ts';
+import { requireProgram } from './programs.ts';
 
 export type NetworksDeps = {
   readonly database: Database;
@@ -21,8 +21,7 @@ export async function openNetworks(
   { root, network }: Config,
   { database, thread, log }: NetworksDeps,
 ): Promise<Networks & { readonly builtIn: PodNetwork }> {
-  const { nft: nftName, mtu, use, cni, ...bridge } = network;
-  const nft = findProgram(nftName, programPath) ?? nftName;
+  const { nft, mtu, use, cni, ...bridge } = network;
   const cniNetwork = await openCniNetwork({
     confDir: cni.conf_dir,
     binDirs: cni.bin_dirs,
@@ -36,7 +35,7 @@ export async function openNetworks(
     database,
     thread,
     log,
-    nft,
+    nft: () => requireProgram(nft, programPath, 'network.nft'),
   });
   return { ...chooseNetwork({ choice: use, bridge: builtIn, cni: cniNetwork }), builtIn };
 }

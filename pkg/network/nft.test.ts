@@ -39,14 +39,14 @@ it('elementsIn reads maps with counters, without, and empty ones', () => {
 });
 
 it('Nft says what the program does not like', async () => {
-  await expect(openNft('/usr/sbin/nft').check('no such rule')).rejects.toMatchObject({
+  await expect(openNft(() => '/usr/sbin/nft').check('no such rule')).rejects.toMatchObject({
     code: 'unavailable',
     cause: { message: expect.stringContaining('syntax error') },
   });
 });
 
 it('Nft says that the program is missing', async () => {
-  await expect(openNft('/no/such/nft').apply('')).rejects.toMatchObject({
+  await expect(openNft(() => '/no/such/nft').apply('')).rejects.toMatchObject({
     code: 'unavailable',
     cause: { message: expect.stringContaining('ENOENT') },
   });

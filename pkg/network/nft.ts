@@ -23,10 +23,11 @@ export type CountedElement = {
 
 const timeoutMs = 10_000;
 
-export function openNft(program: string): Nft {
+/** `findProgram` is asked for each run: an operator may install what was missing. It throws when there is none. */
+export function openNft(findProgram: () => string): Nft {
   const run = async (act: string, args: readonly string[], input: string): Promise<void> => {
     try {
-      await runProgram(program, [...args, '--file', '-'], { timeoutMs, input });
+      await runProgram(findProgram(), [...args, '--file', '-'], { timeoutMs, input });
     } catch (cause) {
       throw new Fault('unavailable', `${act} nftables rules`, { cause });
     }
@@ -37,14 +38,15 @@ export function openNft(program: string): Nft {
     listElements: async (table) => {
       const args = ['--json', '--numeric', 'list', 'table', 'inet', table];
       try {
-        return elementsIn(await runProgram(program, args, { timeoutMs }));
+        return elementsIn(await runProgram(findProgram(), args, { timeoutMs }));
       } catch (cause) {
         throw new Fault('unavailable', `list nftables table "${table}"`, { cause });
       }
     },
     forwardChainsThatDrop: async () => {
       // Asked for the sake of a warning. A listing that fails, or is too long, goes without.
-      const listing = await runProgram(program, ['list', 'chains'], { timeoutMs }).catch(() => '');
+      const args = ['list', 'chains'];
+      const listing = await runProgram(findProgram(), args, { timeoutMs }).catch(() => '');
       return chainsThatDrop(listing);
     },
   };

@@ -173,7 +173,7 @@ it('viewPorts tells how many connections each port has led', async () => {
     { hostPort: 8080, rule: 'missing' },
     { hostPort: 5300, rule: 'missing' },
   ]);
-  world.network = await open({}, '/no/such/nft');
+  world.network = await open({}, () => '/no/such/nft');
   expect((await world.network.viewPorts()).get('one')).toMatchObject([
     { hostPort: 8080, rule: 'unknown' },
     { hostPort: 5300, rule: 'unknown' },
@@ -245,7 +245,7 @@ it('the bridge gives up the addresses of subnets that the last pod has left', as
 
 it('readiness says what is wrong with nft, and recovers by itself', async () => {
   const program = join(world.folder, 'nft');
-  world.network = await open({}, program);
+  world.network = await open({}, () => program);
   expect(world.network.readiness()).toMatchObject({ ready: false, reason: 'NftablesUnusable' });
   await expect(addPod('one')).rejects.toMatchObject({ code: 'unavailable' });
   execFileSync('ln', ['-s', execFileSync('which', ['nft'], { encoding: 'utf8' }).trim(), program]);
@@ -256,7 +256,7 @@ it('readiness says what is wrong with nft, and recovers by itself', async () => 
 it('readiness says that nft refuses what is needed, and recovers by itself', async () => {
   const program = join(world.folder, 'nft');
   symlinkSync('/usr/sbin/nft', program);
-  world.network = await open({}, program);
+  world.network = await open({}, () => program);
   const one = await addPod('one');
   rmSync(program);
   writeFileSync(program, '#!/bin/sh\necho "Error: not today" >&2\nexit 1\n', { mode: 0o755 });
@@ -274,6 +274,17 @@ it('readiness says that nft refuses what is needed, and recovers by itself', asy
   await using _server = await serveWhoami(netns('outside'), 'tcp', 80);
   expect(await askWhoami(netns('one'), 'tcp', [outside, 80])).toBe(hostOutside);
   expect(world.placeOf('one')).toEqual(one);
+});
+
+it('without an nft a pod with ports can stop, unless its ports are open', async () => {
+  let program = '/usr/sbin/nft';
+  world.network = await open({}, () => program);
+  await addPod('one', tcp);
+  program = '/no/such/nft';
+  await expect(world.network.removePod('one')).rejects.toThrow('take pod "one" off the network');
+  run('nft', 'flush', 'ruleset');
+  await world.network.removePod('one');
+  expect(world.network.placeOf('one')).toBeUndefined();
 });
 
 it('readiness says that something else has the name of the bridge, and recovers by itself', async () => {
@@ -336,7 +347,7 @@ it('two networks live side by side', async () => {
     database: other,
     thread: world.thread,
     log: world.log,
-    nft: '/usr/sbin/nft',
+    nft: () => '/usr/sbin/nft',
   });
   const two = await addPod('two');
   await using _server = await serveWhoami(netns('one'), 'tcp', 80);

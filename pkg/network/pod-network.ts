@@ -30,8 +30,8 @@ export type PodNetworkOptions = {
   readonly database: Database;
   readonly thread: SystemThread;
   readonly log: Log;
-  /** The nft(8) program. */
-  readonly nft: string;
+  /** The path of the nft(8) program, asked for each time; throws where there is none. */
+  readonly nft: () => string;
 };
 
 type PodToAdd = {
@@ -118,11 +118,11 @@ type Parts = {
   readonly locks: KeyedLock<string>;
 };
 
-function openParts({ config, database, thread, log, nft: program }: PodNetworkOptions): Parts {
+function openParts({ config, database, thread, log, nft: findNft }: PodNetworkOptions): Parts {
   const pool = parsePool(config.subnets);
   const name = parseBridgeName(config.bridge);
   const book = new AddressBook(database, pool);
-  const nft = openNft(program);
+  const nft = openNft(findNft);
   const sysctls = new HostSysctls(database, thread);
   const rules = new PodRules(name, { nft, thread, book, log });
   const claim = new BridgeClaim(name, thread);

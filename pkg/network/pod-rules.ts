@@ -76,7 +76,12 @@ export class PodRules {
     if (holding.ports.length === 0) return book.release(holding.id);
     using _held = await this.#changes.hold('table');
     const others = book.all().filter(({ id }) => id !== holding.id);
-    await this.#change(closePorts(this.#bridge, holding), others);
+    try {
+      await this.#change(closePorts(this.#bridge, holding), others);
+    } catch (error) {
+      // Without a table nothing is open, and nft may be missing for good.
+      if (await this.exists()) throw error;
+    }
     // Else clients that go on would be led to the address, whoever has it next, or nobody.
     await this.#forget(holding.place.addresses.map(({ address }) => ({ answeredBy: address })));
     // Still under the lock: a table made after it must not open them again.

@@ -85,7 +85,7 @@ export class SmallWorld {
     rmSync(this.folder, { recursive: true });
   }
 
-  open(change: Partial<NetworkConfig> = {}, nft = '/usr/sbin/nft'): Promise<PodNetwork> {
+  open(change: Partial<NetworkConfig> = {}, nft = () => '/usr/sbin/nft'): Promise<PodNetwork> {
     const { database, thread, log } = this;
     return openPodNetwork({ config: { ...this.config, ...change }, database, thread, log, nft });
   }
