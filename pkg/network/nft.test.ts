@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import { chainsThatDrop, elementsIn, openNft } from './nft.ts';
+import { elementsIn, endsInRefusal, forwardChains, openNft } from './nft.ts';
 
-it('chainsThatDrop finds the forward chains with a policy of drop', () => {
+it('forwardChains finds the base chains for forwarding, with their policies', () => {
   const listing = `table ip filter {
 	chain FORWARD {
 		type filter hook forward priority filter; policy drop;
@@ -18,7 +18,27 @@ table inet fine {
 	}
 }
 `;
-  expect(chainsThatDrop(listing)).toEqual(['ip filter FORWARD']);
+  expect(forwardChains(listing)).toEqual([
+    { name: 'ip filter FORWARD', isDropping: true },
+    { name: 'inet fine forward', isDropping: false },
+  ]);
+});
+
+it.each([
+  [true, 'reject with icmpx admin-prohibited'],
+  [true, 'counter packets 3 bytes 252 drop'],
+  [false, 'ct state invalid drop'],
+  [false, 'jump filter_FORWARD_POLICIES_post'],
+])('endsInRefusal is %s for a chain whose last rule is "%s"', (expected, rule) => {
+  const listing = `table inet firewalld {
+	chain filter_FORWARD {
+		type filter hook forward priority filter + 10; policy accept;
+		ct state { established, related } accept
+		${rule}
+	}
+}
+`;
+  expect(endsInRefusal(listing)).toBe(expected);
 });
 
 it('elementsIn reads maps with counters, without, and empty ones', () => {

@@ -32,6 +32,14 @@ export function openNft(findProgram: () => string): Nft {
       throw new Fault('unavailable', `${act} nftables rules`, { cause });
     }
   };
+  // Asked for the sake of a warning. A listing that fails goes without.
+  const list = async (...what: readonly string[]): Promise<string> => {
+    try {
+      return await runProgram(findProgram(), ['list', ...what], { timeoutMs });
+    } catch {
+      return '';
+    }
+  };
   return {
     apply: (rules) => run('apply', [], rules),
     check: (rules) => run('check', ['--check'], rules),
@@ -44,25 +52,36 @@ export function openNft(findProgram: () => string): Nft {
       }
     },
     forwardChainsThatDrop: async () => {
-      // Asked for the sake of a warning. A listing that fails, or is too long, goes without.
-      const args = ['list', 'chains'];
-      const listing = await runProgram(findProgram(), args, { timeoutMs }).catch(() => '');
-      return chainsThatDrop(listing);
+      const dropping: string[] = [];
+      for (const { name, isDropping } of forwardChains(await list('chains'))) {
+        if (isDropping || endsInRefusal(await list('chain', ...name.split(' ')))) {
+          dropping.push(name);
+        }
+      }
+      return dropping;
     },
   };
 }
 
-/** Those in the output of `nft list chains`, as in `ip filter FORWARD`. */
-export function chainsThatDrop(listing: string): string[] {
-  const chains: string[] = [];
+/** The base chains for forwarding in the output of `nft list chains`, by names as `ip filter FORWARD`. */
+export function forwardChains(listing: string): { name: string; isDropping: boolean }[] {
+  const chains: { name: string; isDropping: boolean }[] = [];
   let table = '';
   let chain = '';
   for (const line of listing.split('\n')) {
     table = /^table (\S+ \S+) \{/.exec(line)?.[1] ?? table;
     chain = /^\s+chain (\S+) \{/.exec(line)?.[1] ?? chain;
-    if (/hook forward .*policy drop;/.test(line)) chains.push(`${table} ${chain}`);
+    if (!/ hook forward /.test(line)) continue;
+    chains.push({ name: `${table} ${chain}`, isDropping: line.includes('policy drop;') });
   }
   return chains;
+}
+
+/** Whether the last rule of a chain, in the output of `nft list chain`, refuses all that comes to it. */
+export function endsInRefusal(listing: string): boolean {
+  const lines = listing.split('\n').map((line) => line.trim());
+  const last = lines.findLast((line) => line !== '' && line !== '}') ?? '';
+  return /^(?:counter packets \d+ bytes \d+ )?(?:drop|reject)\b/.test(last);
 }
 
 type Concat = { readonly concat: readonly (string | number)[] };

@@ -390,12 +390,17 @@ it('a bridge that another daemon has is left alone, until that one ends', async 
   await expect.poll(() => connectPod('one').then(() => 'ok', String)).toBe('ok');
 });
 
-it('a firewall that drops forwarded packets is named once', async () => {
-  const chain = 'type filter hook forward priority 0; policy drop;';
-  execFileSync('nft', ['-f', '-'], { input: `table ip wall { chain gate { ${chain}\n}\n}` });
+it('firewalls that drop forwarded packets are named once', async () => {
+  const hook = 'type filter hook forward priority 0;';
+  const chains = `chain gate { ${hook} policy drop;\n}
+    chain fence { ${hook} policy accept;\nct state established accept\nreject\n}
+    chain door { ${hook} policy accept;\nct state invalid drop\n}`;
+  execFileSync('nft', ['-f', '-'], { input: `table ip wall { ${chains}\n}` });
   await addPod('one');
   await addPod('two');
-  expect(world.logged.filter((line) => line.includes('ip wall gate'))).toHaveLength(1);
+  expect(
+    world.logged.filter((line) => line.includes('"ip wall gate","ip wall fence"]')),
+  ).toHaveLength(1);
 });
 
 const tcp: HostPort = { protocol: 'tcp', hostIp: '', hostPort: 8080, containerPort: 80 };
