@@ -36,6 +36,7 @@ function networksWith(found: Found, choice: NetworkChoice = 'auto'): [Networks, 
     },
     removePod: async (id: string) => note(`bridge remove ${id}`),
     readiness: () => ({ ready: false as const, reason: 'Bridge', message: 'of the bridge' }),
+    tend: () => note('bridge tend'),
     reconcile: async () => note('bridge reconcile'),
     close: async () => note('bridge close'),
     findOrphans: async () => [{ kind: 'link' as const, subject: 'link', problem: 'is gone' }],
@@ -100,6 +101,20 @@ it('Networks are as ready as the one in force', async () => {
   expect(await networksWith(none)[0].readiness()).toMatchObject({ reason: 'Bridge' });
   expect(await networksWith(valid, 'bridge')[0].readiness()).toMatchObject({ reason: 'Bridge' });
 });
+
+it.each([
+  [valid, 'auto', ['bridge tend']],
+  [broken, 'auto', ['bridge tend']],
+  [none, 'cni', ['bridge tend']],
+  [none, 'auto', []],
+] as const)(
+  'with %j and %s, a look at the readiness means: %j',
+  async (found, choice, expected) => {
+    const [networks, asked] = networksWith(found, choice);
+    await networks.readiness();
+    expect(asked).toEqual(expected);
+  },
+);
 
 it('Networks take a pod down, and look after what an earlier daemon left, in both', async () => {
   const [networks, asked] = networksWith(none);

@@ -16,7 +16,7 @@ export type NetworkChoice = (typeof networkChoices)[number];
 
 type Bridge = Pick<
   PodNetwork,
-  'addPod' | 'removePod' | 'readiness' | 'reconcile' | 'findOrphans' | 'close'
+  'addPod' | 'removePod' | 'readiness' | 'tend' | 'reconcile' | 'findOrphans' | 'close'
 >;
 type Cni = Pick<
   CniNetwork,
@@ -80,6 +80,8 @@ export function chooseNetwork({ choice, bridge, cni }: NetworksOptions): Network
     },
     readiness: async () => {
       const found = await inForce();
+      // Its own readiness does not count then, but pods from before may be on it.
+      if (found.kind !== 'none' || choice === 'cni') bridge.tend();
       if (found.kind === 'valid') return cni.readiness(found);
       if (found.kind === 'broken') {
         const { message } = brokenConfig(found);

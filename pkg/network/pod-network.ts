@@ -65,6 +65,8 @@ export type PodNetwork = {
    * network in use is made again.
    */
   readiness(): Readiness;
+  /** Has what is missing of a network in use made again, in the background. */
+  tend(): void;
   /** After a restart: takes back what belongs to none of `owners`, and heals the network of the rest. */
   reconcile(owners: ReadonlySet<string>): Promise<void>;
   /**
@@ -92,6 +94,9 @@ export async function openPodNetwork(options: PodNetworkOptions): Promise<PodNet
     readiness: () => {
       void bridge.refresh();
       return bridge.readiness;
+    },
+    tend: () => {
+      if (book.all().length > 0) void bridge.refresh();
     },
     reconcile: (owners) => reconcile(parts, owners),
     undo: () => undo(parts),
