@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -82,8 +83,21 @@ it('readConfigDirectory says what is wrong with the first file, and does not tak
 
 it('readConfigDirectory tells of a link that leads nowhere', async () => {
   mkdirSync(directory);
-  symlinkSync('nowhere', join(directory, '10.conflist'));
-  expect(await read()).toMatchObject({ kind: 'broken' });
+  const file = join(directory, '10.conflist');
+  symlinkSync('nowhere', file);
+  expect(await read()).toMatchObject({
+    kind: 'broken',
+    file,
+    reason: expect.stringContaining('gone'),
+  });
+});
+
+it('readConfigDirectory does not wait for what a pipe may say', async () => {
+  mkdirSync(directory);
+  execFileSync('mkfifo', [join(folder, 'pipe')]);
+  const file = join(directory, '10.conflist');
+  symlinkSync('../pipe', file);
+  expect(await read()).toEqual({ kind: 'broken', file, reason: 'it is no regular file' });
 });
 
 it('readConfigDirectory appends the plugins in the folder of the network', async () => {

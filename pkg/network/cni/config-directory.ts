@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { describe, isErrno } from '#errors/fault.ts';
 import { type NetworkConfig, parseNetworkConfig, parsePluginConfig } from './network-config.ts';
@@ -21,22 +21,25 @@ export async function readConfigDirectory(directory: string): Promise<Found> {
   // A file may go between the listing and the reading.
   for (let attempt = 0; ; attempt++) {
     const found = await readOnce(directory);
-    if (found !== 'changed') return found;
-    if (attempt === 3) return { kind: 'broken', file: directory, reason: 'its files come and go' };
+    if (found.kind !== 'changed') return found;
+    const { file } = found;
+    // Of a link that leads nowhere it is the same, every time.
+    if (attempt === 3) return { kind: 'broken', file, reason: 'it, or what it links to, is gone' };
   }
 }
 
-async function readOnce(directory: string): Promise<Found | 'changed'> {
+async function readOnce(
+  directory: string,
+): Promise<Found | { readonly kind: 'changed'; readonly file: string }> {
   let file = directory;
   try {
     const [first] = await filesWith(directory, ['.conf', '.conflist', '.json']);
     if (first === undefined) return { kind: 'none' };
     file = first;
-    const config = parseNetworkConfig(await readFile(file, 'utf8'));
+    const config = parseNetworkConfig(await readText(file));
     return { kind: 'valid', file, config: await withPluginsBeside(directory, config) };
   } catch (error) {
-    // Of a link that leads nowhere it is the same error, every time.
-    if (isErrno(error, 'ENOENT')) return 'changed';
+    if (isErrno(error, 'ENOENT')) return { kind: 'changed', file };
     return { kind: 'broken', file, reason: describe(error) };
   }
 }
@@ -48,7 +51,7 @@ async function withPluginsBeside(directory: string, config: NetworkConfig): Prom
     : await filesWith(join(directory, config.name), ['.conf']);
   const beside = await Promise.all(
     files.map(async (file) => {
-      const text = await readFile(file, 'utf8');
+      const text = await readText(file);
       try {
         return parsePluginConfig(text);
       } catch (cause) {
@@ -59,6 +62,12 @@ async function withPluginsBeside(directory: string, config: NetworkConfig): Prom
   const plugins = [...config.plugins, ...beside];
   if (plugins.length > 0) return { ...config, plugins };
   throw new Error('it has no plugins, nor are there any beside it');
+}
+
+/** A pipe or a device, also behind a link, might never come to its end. */
+async function readText(file: string): Promise<string> {
+  if ((await stat(file)).isFile()) return readFile(file, 'utf8');
+  throw new Error('it is no regular file');
 }
 
 async function filesWith(directory: string, extensions: readonly string[]): Promise<string[]> {
