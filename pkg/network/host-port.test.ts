@@ -17,6 +17,7 @@ const dual = [
 
 it('hostPortsOf leaves out what asks for no host port, and writes addresses in one way', () => {
   expect(hostPortsOf([{ ...web, hostPort: 0 }, on('FD00:0::1')])).toEqual([on('fd00::1')]);
+  expect(hostPortsOf([on('::ffff:192.0.2.1')])).toEqual([on('192.0.2.1')]);
 });
 
 it.each([

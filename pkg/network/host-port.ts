@@ -88,10 +88,19 @@ function checked(mapping: HostPort): HostPort {
   const { hostIp, hostPort, containerPort } = mapping;
   const isAddress = hostIp === '' || (isIP(hostIp) !== 0 && !hostIp.includes('%'));
   if (isAddress && isPort(hostPort) && isPort(containerPort)) {
-    return { ...mapping, hostIp: hostIp === '' ? '' : ipText(ipBytes(hostIp)) };
+    return { ...mapping, hostIp: hostIp === '' ? '' : ipText(plainBytes(hostIp)) };
   }
   throw new Fault('invalid-argument', `map host port ${nameOf(mapping)}: malformed`);
 }
+
+/** Of an IPv4 address in the clothes of IPv6 (`::ffff:192.0.2.1`), those of IPv4: no packet has others. */
+function plainBytes(address: string): Buffer {
+  const bytes = ipBytes(address);
+  const isMapped = bytes.subarray(0, 12).equals(mappedPrefix);
+  return isMapped ? bytes.subarray(12) : bytes;
+}
+
+const mappedPrefix = ipBytes('::ffff:0.0.0.0').subarray(0, 12);
 
 function familyIn({ hostIp }: HostPort): 4 | 6 | undefined {
   return hostIp === '' ? undefined : familyOf(hostIp);
