@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import {
   identifyProcess,
@@ -31,10 +32,30 @@ it('reads the session of a process whose name holds spaces and parentheses', asy
   await once(child, 'exit');
 });
 
+/** Ends its first thread alone, with exit(2), while another one goes on. */
+const headless = `
+  const { Worker } = require('node:worker_threads');
+  const exit = require('koffi').load('libc.so.6').func('long syscall(long, int)');
+  const number = process.arch === 'x64' ? 60 : 93;
+  new Worker('setInterval(() => {}, 1000)', { eval: true }).on('online', () => exit(number, 0));`;
+
+it('counts a process as alive whose first thread has ended, as long as others go on', async () => {
+  const child = spawn(process.execPath, ['-e', headless]);
+  const pid = child.pid ?? 0;
+  await expect.poll(() => readFileSync(`/proc/${pid}/stat`, 'utf8')).toContain(') Z ');
+  const identity = identifyProcess(pid);
+  if (identity === undefined) throw new Error('it counts as gone');
+  expect(isAlive(identity)).toBe(true);
+  expect(signalProcess(identity, 9)).toBe(true);
+  expect(await once(child, 'exit')).toEqual([null, 'SIGKILL']);
+  expect(isAlive(identity)).toBe(false);
+});
+
 it.each([
   ['SIGTERM', 15],
   ['TERM', 15],
   ['9', 9],
+  ['SIGCLD', 17],
   ['SIGRTMIN+3', 37],
   ['SIGRTMAX-1', 63],
   ['SIGNOTHING', undefined],

@@ -18,7 +18,10 @@ export type ProcessInfo = ProcessId & {
   readonly session: number;
 };
 
-/** The process that has `pid` now, or undefined. A zombie counts as gone. */
+/**
+ * The process that has `pid` now, or undefined. A zombie counts as gone, unless threads of it go on: the
+ * first one may end before the others (pthread_exit(3)).
+ */
 export function identifyProcess(pid: number): ProcessId | undefined {
   const info = inspectProcess(pid);
   return info === undefined ? undefined : { pid, startTime: info.startTime };
@@ -68,7 +71,8 @@ export function inspectProcess(pid: number): ProcessInfo | undefined {
   if (text === undefined) return undefined;
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   const [state = '', parent, , session] = fields;
-  if (state === 'Z' || state === 'X') return undefined;
+  const hasThreads = Number(fields[17]) > 1;
+  if (state === 'X' || (state === 'Z' && !hasThreads)) return undefined;
   return {
     pid,
     state,
@@ -86,6 +90,7 @@ export function signalNumber(name: string): number | undefined {
   }
   const upper = name.toUpperCase();
   const full = upper.startsWith('SIG') ? upper : `SIG${upper}`;
+  if (full === 'SIGCLD') return constants.signals.SIGCHLD;
   return new Map(Object.entries<number>(constants.signals)).get(full) ?? realTimeSignal(full);
 }
 
