@@ -12,18 +12,19 @@ const ownNodes = ['/dev/console', '/dev/ptmx', '/dev/tty'];
 
 /**
  * The device nodes of a container and the rules that let it use them. The OCI runtime adds the usual
- * ones (/dev/null and its like). A privileged container gets all of the node's.
+ * ones (/dev/null and its like). A privileged container gets all of the node's, and at the places that
+ * it names those that it asks for: kubelet hands block volumes on in this way.
  */
 export function containerDevices(wishes: {
   readonly privileged: boolean;
   readonly devices: readonly ContainerDevice[];
 }): Devices {
-  if (wishes.privileged) return { nodes: nodeDevices(), rules: [{ allow: true, access: 'rwm' }] };
   const granted = wishes.devices.flatMap(grant);
-  return {
-    nodes: granted.map(({ node }) => node),
-    rules: [{ allow: false, access: 'rwm' }, ...granted.map(({ rule }) => rule)],
-  };
+  const nodes = granted.map(({ node }) => node);
+  if (wishes.privileged) {
+    return { nodes: withNodes(nodeDevices(), nodes), rules: [{ allow: true, access: 'rwm' }] };
+  }
+  return { nodes, rules: [{ allow: false, access: 'rwm' }, ...granted.map(({ rule }) => rule)] };
 }
 
 function grant(wish: ContainerDevice): { node: LinuxDevice; rule: DeviceRules[number] }[] {
@@ -41,6 +42,14 @@ function grant(wish: ContainerDevice): { node: LinuxDevice; rule: DeviceRules[nu
       rule: { allow: true, type, major, minor, access: wish.permissions },
     };
   });
+}
+
+/** What is added takes the place of what has the same path. */
+export function withNodes(
+  nodes: readonly LinuxDevice[],
+  added: readonly LinuxDevice[],
+): LinuxDevice[] {
+  return [...new Map([...nodes, ...added].map((node) => [node.path, node])).values()];
 }
 
 function nodeDevices(): LinuxDevice[] {
