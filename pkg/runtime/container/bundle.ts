@@ -11,6 +11,7 @@ import type { Sandbox } from '#runtime/sandbox/sandbox.ts';
 import { confinementOf } from '#runtime/spec/confinement.ts';
 import { stringifyExact } from '#runtime/spec/exact-json.ts';
 import { seccompOf } from '#runtime/spec/seccomp-of.ts';
+import type { PodFiles } from '#runtime/spec/mounts.ts';
 import { buildSpec } from '#runtime/spec/spec.ts';
 import { resolveUser } from '#runtime/spec/user.ts';
 import { stage } from '#trace/span.ts';
@@ -67,7 +68,7 @@ export async function makeBundle(
       user,
       rootfs: paths.rootfs,
       hostname: podHostname(sandbox.id, sandbox.config),
-      files: engine.layout.sandbox(sandbox.id),
+      files: podFiles(engine, sandbox),
       mounts: [...(await hostMounts(engine.hostPaths, config.mounts)), ...volumes.mounts],
       namespaces: containerNamespaces(engine, sandbox, config),
       seccomp: seccompOf(config.security, engine.limits),
@@ -83,6 +84,12 @@ export async function makeBundle(
     const hasStartHooks = spec.hooks?.['poststart'] === undefined ? undefined : true;
     return { user, imageRefs: volumes.imageRefs, ...given({ hasStartHooks }) };
   });
+}
+
+/** A pod that shares the node's IPC has its shared memory, too. */
+function podFiles(engine: Engine, { id, config }: Sandbox): PodFiles {
+  const files = engine.layout.sandbox(id);
+  return config.namespaces.ipc === 'node' ? { ...files, shm: '/dev/shm' } : files;
 }
 
 function podUsers(engine: Engine, { id, config }: Sandbox): PodUsers | undefined {

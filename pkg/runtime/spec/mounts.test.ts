@@ -37,6 +37,15 @@ it('lets a mount of the caller replace the usual one, and what is below it', () 
   expect(destinations('/dev').filter((path) => path.startsWith('/dev'))).toEqual(['/dev']);
 });
 
+it('has the files of the pod also in an /etc of the caller, after it', () => {
+  expect(destinations('/etc').filter((path) => path.startsWith('/etc'))).toEqual([
+    '/etc',
+    '/etc/hostname',
+    '/etc/hosts',
+    '/etc/resolv.conf',
+  ]);
+});
+
 it.each([
   [false, 'ro'],
   [true, 'rw'],

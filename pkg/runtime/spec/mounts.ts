@@ -1,6 +1,6 @@
 import type { SpecMount } from '#api/oci/runtime.ts';
 
-/** Files and folders of the pod that every container sees, by their paths on the node. */
+/** Files and folders that every container of a pod sees, by their paths on the node. */
 export type PodFiles = {
   readonly hostname: string;
   readonly hosts: string;
@@ -12,19 +12,26 @@ const hardened = ['nosuid', 'noexec', 'nodev'];
 
 /**
  * All mounts of a container, in the order of mounting: the usual ones, then the caller's, which win
- * over a usual one at the same place and hide those below it. Sorted by depth, otherwise as given.
+ * over a usual one at the same place and hide those of the kernel below it; the files of the pod are also
+ * in an /etc that the caller brings. Sorted by depth, otherwise as given.
  */
 export function containerMounts(
   files: PodFiles,
   wishes: { readonly privileged: boolean; readonly mounts: readonly SpecMount[] },
 ): SpecMount[] {
-  const usual = [...kernelMounts(wishes.privileged), ...podMounts(files)];
-  const kept = usual.filter(
-    ({ destination }) => !wishes.mounts.some((wish) => hides(wish.destination, destination)),
-  );
-  return [...kept, ...wishes.mounts].toSorted(
-    (a, b) => depth(a.destination) - depth(b.destination),
-  );
+  const places = new Set(wishes.mounts.map(({ destination }) => destination));
+  const isHidden = ({ destination }: SpecMount): boolean =>
+    wishes.mounts.some((wish) => hides(wish.destination, destination));
+  return sortMounts([
+    ...[...kernelMounts(wishes.privileged), sharedMemory(files)].filter((it) => !isHidden(it)),
+    ...podMounts(files).filter(({ destination }) => !places.has(destination)),
+    ...wishes.mounts,
+  ]);
+}
+
+/** So that none is mounted over by one above it; otherwise as given. */
+export function sortMounts(mounts: readonly SpecMount[]): SpecMount[] {
+  return mounts.toSorted((a, b) => depth(a.destination) - depth(b.destination));
 }
 
 /** /proc, /sys and /dev as config-linux.md#default-filesystems asks; privileged containers may write. */
@@ -45,9 +52,12 @@ function kernelMount(destination: string, type: string, options: readonly string
   return { destination, type, source: type, options };
 }
 
+function sharedMemory({ shm }: PodFiles): SpecMount {
+  return { ...podMount('/dev/shm', shm), options: ['rbind', 'rw', ...hardened] };
+}
+
 function podMounts(files: PodFiles): SpecMount[] {
   return [
-    { ...podMount('/dev/shm', files.shm), options: ['rbind', 'rw', ...hardened] },
     podMount('/etc/hostname', files.hostname),
     podMount('/etc/hosts', files.hosts),
     podMount('/etc/resolv.conf', files.resolvConf),
