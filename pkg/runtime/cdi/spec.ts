@@ -11,7 +11,13 @@ const edits = v.object({
         path: v.string(),
         /** On the node; the same as in the container when absent. */
         hostPath: v.optional(v.string()),
-        permissions: v.optional(v.string()),
+        /** Together with `major` what makes a device that the node need not have at the path. */
+        type: v.optional(v.picklist(['b', 'c', 'u', 'p'])),
+        major: v.optional(id),
+        minor: v.optional(id),
+        permissions: v.optional(
+          v.pipe(v.string(), v.regex(/^([rwm]*|none)$/, 'must be of r, w and m, or "none"')),
+        ),
         fileMode: v.optional(id),
         uid: v.optional(id),
         gid: v.optional(id),
@@ -50,6 +56,8 @@ const edits = v.object({
     [],
   ),
   additionalGids: v.optional(v.array(id), []),
+  // Without them, a container would not have its device, and nobody would say so.
+  netDevices: v.optional(v.pipe(v.array(v.unknown()), v.length(0, 'cannot be given yet')), []),
 });
 
 const schema = v.object({
