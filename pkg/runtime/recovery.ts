@@ -79,12 +79,15 @@ async function recoverSandbox(
   sandbox: Sandbox,
   mounts: ReadonlySet<string>,
 ): Promise<void> {
-  if (sandbox.state === 'ready' && pinsOf(engine, sandbox).every((path) => mounts.has(path)))
-    return;
+  const { state, init } = sandbox;
+  const isWhole =
+    pinsOf(engine, sandbox).every((path) => mounts.has(path)) &&
+    (init === undefined || isAlive(init));
+  if (state === 'ready' && isWhole) return;
   engine.sandboxes.put({ ...sandbox, state: 'stopped' });
   await releaseSandbox(engine, sandbox);
   // Its caller never learnt of it.
-  if (sandbox.state === 'creating') await forgetSandbox(engine, sandbox);
+  if (state === 'creating') await forgetSandbox(engine, sandbox);
 }
 
 /** What is mounted for a whole sandbox. After a reboot nothing is. */

@@ -1,7 +1,10 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { describe, expect } from 'vitest';
 import { NamespaceMode, PodSandboxState, type PodSandboxFilter } from '#api/cri/v1/types.ts';
 import type { Draft } from './harness/client.ts';
+import type { Daemon } from './harness/daemon.ts';
 import { test } from './harness/fixture.ts';
 import {
   containerConfig,
@@ -13,7 +16,19 @@ import {
   runPod,
   runToEnd,
   sh,
+  uniqueName,
+  waitForExit,
 } from './harness/pods.ts';
+import { eventually } from './harness/wait.ts';
+
+const sharedProcesses = {
+  linux: { securityContext: { namespaceOptions: { pid: NamespaceMode.POD } } },
+};
+
+function killInit({ place }: Pick<Daemon, 'place'>, podId: string): void {
+  const file = join(place.state, 'sandboxes', podId, 'init/pid');
+  process.kill(Number(readFileSync(file, 'utf8')), 'SIGKILL');
+}
 
 describe('a pod', () => {
   test('comes back in its status as it was asked for', async ({ daemon }) => {
@@ -140,6 +155,44 @@ describe('a pod', () => {
     const marker = 'sleep 87654';
     await exec(daemon.cri, first, `${marker} >/dev/null 2>&1 &`);
     expect((await exec(daemon.cri, second, 'ps')).stdout).toContain(marker);
+  });
+
+  test('whose shared processes have lost their init is not ready any more', async ({
+    daemon,
+    busybox,
+  }) => {
+    const { cri } = daemon;
+    const [pod, other] = [
+      await runPod(daemon, sharedProcesses),
+      await runPod(daemon, sharedProcesses),
+    ];
+    const config = containerConfig(busybox, { ...forever, ...sharedProcesses });
+    const containerId = await runContainer(cri, pod, config);
+    killInit(daemon, pod.id);
+    expect((await waitForExit(cri, containerId)).exitCode).toBe(137);
+    await eventually('the pod is not ready', async () => {
+      const { state } = await podStatus(cri, pod.id);
+      return state === PodSandboxState.SANDBOX_NOTREADY;
+    });
+    // The same while the daemon is away.
+    await daemon.stop();
+    killInit(daemon, other.id);
+    await daemon.start();
+    expect((await podStatus(cri, other.id)).state).toBe(PodSandboxState.SANDBOX_NOTREADY);
+  });
+
+  test('on the IPC of the node has its shared memory', async ({ daemon, busybox }) => {
+    const namespaceOptions = { pid: NamespaceMode.CONTAINER, ipc: NamespaceMode.NODE };
+    const linux = { securityContext: { namespaceOptions } };
+    const name = uniqueName('gantry-shm');
+    writeFileSync(join('/dev/shm', name), 'of the node\n');
+    try {
+      const config = containerConfig(busybox, { linux, command: ['cat', `/dev/shm/${name}`] });
+      const { stdout } = await runToEnd(daemon.cri, await runPod(daemon, { linux }), config);
+      expect(stdout).toBe('of the node\n');
+    } finally {
+      rmSync(join('/dev/shm', name));
+    }
   });
 
   test('applies the sysctls that it is given', async ({ daemon, busybox }) => {

@@ -6,6 +6,7 @@ import { now, type UnixNanos } from '#runtime/clock.ts';
 import type { Engine } from '#runtime/engine.ts';
 import type { ContainerId } from '#runtime/id.ts';
 import { deleteContainer } from '#runtime/oci-runtime.ts';
+import { noticeEndOfInit } from '#runtime/sandbox/init.ts';
 import { rejectWhenAborted, within } from '#runtime/wait.ts';
 import { stage } from '#trace/span.ts';
 import type { Container, ExitedState } from './container.ts';
@@ -24,7 +25,8 @@ const exitFileName = /^[0-9a-f]{64}$/;
 
 /**
  * Learns of containers' ends and takes note of each once. A monitor writes an exit file; if the monitor
- * was killed there is none, so now and then running containers are looked at.
+ * was killed there is none, so now and then running containers are looked at. So are pods' inits, which
+ * nobody watches; with one, all of its pod's containers end.
  */
 export class ExitWatch {
   readonly #waiting = new Map<ContainerId, PromiseWithResolvers<void>>();
@@ -50,6 +52,7 @@ export class ExitWatch {
         if (state.kind === 'running' && !isAlive(state.process))
           this.#checkInBackground(engine, id);
       }
+      for (const sandbox of engine.sandboxes.all()) noticeEndOfInit(engine, sandbox);
     }, sweepIntervalMs).unref();
   }
 
@@ -112,6 +115,8 @@ export class ExitWatch {
     const state = await explainExit(engine, container, exit);
     // Its limits may have changed meanwhile.
     engine.containers.put({ ...engine.containers.get(container.id), state });
+    const sandbox = engine.sandboxes.find(container.sandboxId);
+    if (sandbox !== undefined) noticeEndOfInit(engine, sandbox);
     this.#goneSince.delete(container.id);
     this.#clearing.set(container.id, clearAfterExit(engine, container));
     this.#waiting.get(container.id)?.resolve();

@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from '#errors/fault.ts';
 import { bindMount } from '#linux/mount.ts';
+import { identifyProcess, isAlive, type ProcessId } from '#linux/process.ts';
 import { stringifyExact } from '#runtime/spec/exact-json.ts';
 import { cgroupOf, ociCgroupsPath } from '#runtime/cgroup-path.ts';
 import { type Engine, handlerOf } from '#runtime/engine.ts';
@@ -12,7 +13,7 @@ import type { Sandbox } from './sandbox.ts';
  * A pid namespace lives as long as its first process. Pods whose containers share one get catatonit,
  * which reaps orphans and waits; every other pod does without a process of its own.
  */
-export async function startInit(engine: Engine, sandbox: Sandbox): Promise<void> {
+export async function startInit(engine: Engine, sandbox: Sandbox): Promise<ProcessId> {
   const paths = engine.layout.sandbox(sandbox.id);
   const bundle = paths.init;
   // What the OCI runtime mounts on has to be there: the root itself is read-only.
@@ -33,7 +34,22 @@ export async function startInit(engine: Engine, sandbox: Sandbox): Promise<void>
   }
   const pin = paths.namespace('pid');
   writeFileSync(pin, '');
-  bindMount(`/proc/${Number(readFileSync(pidFile, 'utf8'))}/ns/pid`, pin);
+  const pid = Number(readFileSync(pidFile, 'utf8'));
+  bindMount(`/proc/${pid}/ns/pid`, pin);
+  const init = identifyProcess(pid);
+  if (init !== undefined) return init;
+  throw new Fault('internal', `the pod's init "${engine.init}" has ended at once`);
+}
+
+/** Without its init no process can begin in a pod any more: kubelet is to make another one. */
+export function noticeEndOfInit(engine: Engine, sandbox: Sandbox): void {
+  const { id, state, init } = sandbox;
+  if (state !== 'ready' || init === undefined || isAlive(init)) return;
+  engine.log.warn(
+    { sandboxId: id, pid: init.pid },
+    'the init of a pod has ended, and the pod with it',
+  );
+  engine.sandboxes.put({ ...sandbox, state: 'stopped' });
 }
 
 /** Ends the init, and with it every process of the pod's pid namespace. Idempotent. */

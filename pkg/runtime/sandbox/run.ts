@@ -16,6 +16,9 @@ import { startInit } from './init.ts';
 import { forgetSandbox, releaseSandbox } from './release.ts';
 import { type Sandbox, type SandboxConfig, type SandboxNetwork, sandboxKey } from './sandbox.ts';
 
+/** What is learnt of a pod while it is made. */
+type Made = Pick<Sandbox, 'init' | 'network'>;
+
 const shmSizeBytes = 64 * 1024 * 1024;
 
 /**
@@ -63,9 +66,8 @@ async function makeSandbox(engine: Engine, config: SandboxConfig): Promise<Sandb
   using _held = await engine.locks.hold(sandbox.id);
   engine.sandboxes.put(sandbox);
   try {
-    const network = await makeParts(engine, sandbox);
-    const placed = network === undefined ? sandbox : { ...sandbox, network };
-    engine.sandboxes.put({ ...placed, state: 'ready' });
+    const made = await makeParts(engine, sandbox);
+    engine.sandboxes.put({ ...sandbox, ...made, state: 'ready' });
     return sandbox.id;
   } catch (cause) {
     await discard(engine, sandbox);
@@ -73,7 +75,7 @@ async function makeSandbox(engine: Engine, config: SandboxConfig): Promise<Sandb
   }
 }
 
-async function makeParts(engine: Engine, sandbox: Sandbox): Promise<SandboxNetwork | undefined> {
+async function makeParts(engine: Engine, sandbox: Sandbox): Promise<Made> {
   const { id, config } = sandbox;
   const paths = engine.layout.sandbox(id);
   mkdirSync(paths.shm, { recursive: true, mode: 0o700 });
@@ -90,9 +92,10 @@ async function makeParts(engine: Engine, sandbox: Sandbox): Promise<SandboxNetwo
   } finally {
     await namespaces;
   }
-  if (config.namespaces.pid === 'pod') await stage('init', () => startInit(engine, sandbox));
-  if (config.namespaces.network === 'node') return undefined;
-  return stage('network', () => connect(engine, sandbox));
+  const { pid, network } = config.namespaces;
+  const init = pid === 'pod' ? await stage('init', () => startInit(engine, sandbox)) : undefined;
+  if (network === 'node') return given({ init });
+  return given({ init, network: await stage('network', () => connect(engine, sandbox)) });
 }
 
 async function connect(engine: Engine, { id, config, cgroup }: Sandbox): Promise<SandboxNetwork> {

@@ -1,3 +1,4 @@
+import type { ProcessId } from '#linux/process.ts';
 import type { IdMapping } from '#linux/user-namespace.ts';
 import type { PodCgroup } from '#runtime/cgroup-path.ts';
 import type { UnixNanos } from '#runtime/clock.ts';
@@ -52,7 +53,7 @@ export type SandboxConfig = {
 };
 
 //  creating ──▶ ready ──stop──▶ stopped ──remove──▶ (gone)
-//     └─────── failed, or the daemon died ──▲
+//     └── failed, or the daemon or init died ─▲
 //
 // A sandbox that is `creating` has no containers and is not listed. `stopping` is in memory only:
 // a stop that was cut short is begun again by whoever asked for it.
@@ -72,6 +73,8 @@ export type Sandbox = {
   readonly state: SandboxState;
   readonly createdAt: UnixNanos;
   readonly network?: SandboxNetwork;
+  /** The first process of its pid namespace, in pods that share one; it ends with it. */
+  readonly init?: ProcessId;
   /** As the configuration was when the pod was made. */
   readonly cgroup: PodCgroup;
   /** The topmost cgroup that came with this pod and those beside it; the last one removes it. */
