@@ -11,6 +11,7 @@ import {
 import { bindPrivately } from '#linux/unix-socket.ts';
 import { serviceDefinition } from './codec.ts';
 import type { ServerDeps } from './deps.ts';
+import { passOverFarDeadlines } from './far-deadlines.ts';
 import { imageService, runtimeService } from './services.ts';
 import { streaming } from './streaming.ts';
 import { unary } from './unary.ts';
@@ -26,6 +27,7 @@ export type CriServer = {
 
 /** Begins to listen at `path`, for root alone (0660). A socket that a dead daemon left is replaced. */
 export async function serveCri(deps: ServerDeps, path: string): Promise<CriServer> {
+  passOverFarDeadlines();
   const server = new Server({
     'grpc.max_receive_message_length': maxMessageBytes,
     'grpc.max_send_message_length': maxMessageBytes,

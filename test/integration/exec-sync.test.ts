@@ -72,6 +72,17 @@ describe('ExecSync', () => {
   );
 
   running(
+    'with a timeout beyond what timers can count has none',
+    async ({ daemon: { cri }, containerId }) => {
+      const cmd = sh('sleep 0.1; echo done');
+      for (const timeout of [2 ** 31 / 1000 + 1, 2 ** 31 - 1, 2 ** 53]) {
+        const { stdout } = await cri.execSync({ containerId, cmd, timeout: Math.floor(timeout) });
+        expect(stdout.toString()).toBe('done\n');
+      }
+    },
+  );
+
+  running(
     'keeps both streams together within a message of 16 MiB, drops the rest and does not block',
     async ({ daemon: { cri }, containerId }) => {
       const cmd = sh('head -c 17000000 /dev/zero; head -c 17000000 /dev/zero >&2; exit 5');

@@ -131,6 +131,17 @@ describe('stopping', () => {
     await stopping;
   });
 
+  test('a container that has a month for it waits for its end', async ({ daemon, busybox }) => {
+    const { cri } = daemon;
+    const script = "trap 'sleep 1; exit 5' TERM; echo ready; while :; do sleep 1000 & wait; done";
+    const config = containerConfig(busybox, { command: sh(script) });
+    const containerId = await runContainer(cri, await runPod(daemon), config);
+    await logged(cri, containerId, 'ready');
+    const timeout = 30 * 24 * 3600;
+    await cri.stopContainer({ containerId, timeout }, { timeoutMs: (timeout + 120) * 1000 });
+    expect((await containerStatus(cri, containerId)).exitCode).toBe(5);
+  });
+
   test('a shorter grace time overtakes a longer one', async ({ daemon, busybox }) => {
     const { cri } = daemon;
     const pod = await runPod(daemon);

@@ -33,6 +33,8 @@ export type ExecOptions = {
  * that is read, so that the process does not block, and dropped.
  */
 const maxOutputBytes = 16 * 1024 * 1024 - 1024;
+/** Of 31 bits are those of timers: 24 days. A longer time-out is as good as none. */
+const maxTimeoutMs = 2 ** 31 - 1;
 /** How long output is awaited from processes that a command leaves behind with its pipes open. */
 const drainTimeoutMs = 1_000;
 
@@ -69,7 +71,8 @@ async function run(
   });
   const room = { bytes: maxOutputBytes };
   const outputs = [collect(stdout, room), collect(stderr, room)] as const;
-  const cut = timeoutMs > 0 ? AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]) : signal;
+  const isLimited = timeoutMs > 0 && timeoutMs <= maxTimeoutMs;
+  const cut = isLimited ? AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]) : signal;
   using killed = rejectWhenAborted(cut, async () => {
     await killExec(engine, container, { runtimePid: child.pid, pid: execPid(files) });
     const why = signal.aborted ? 'its caller has gone' : `it ran longer than ${timeoutMs} ms`;
