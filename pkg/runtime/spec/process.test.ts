@@ -41,6 +41,11 @@ it('lets the last of several variables with one name hold', () => {
   expect(processFor({ envs }).env).toEqual(['PATH=/image', 'HOSTNAME=pod', 'A=x=y\nz', 'B=']);
 });
 
+it('passes over what an image has without a value, or without a name', () => {
+  const env = processFor({}, { env: ['A', '=x', '', 'B=1'] }).env;
+  expect(env.slice(1)).toEqual(['HOSTNAME=pod', 'B=1']);
+});
+
 it('gives a path where the image has none, and a terminal type with a terminal', () => {
   const env = processFor({ tty: true }, { env: [] }).env;
   expect(env).toContain('TERM=xterm');

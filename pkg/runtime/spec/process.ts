@@ -34,7 +34,10 @@ function resolveCommand({ command, args }: ContainerConfig, image: ImageConfig):
   throw new Fault('invalid-argument', 'no command: neither the container nor its image names one');
 }
 
-/** The image's variables, then the caller's: of those with the same name the last one holds. */
+/**
+ * The image's variables, then the caller's: of those with the same name the last one holds. What an
+ * image has without a value is none: some OCI runtimes would refuse to start with it.
+ */
 function resolveEnvironment(
   { envs, tty }: ContainerConfig,
   image: ImageConfig,
@@ -44,7 +47,7 @@ function resolveEnvironment(
     defaultPath,
     ...(tty ? ['TERM=xterm'] : []),
     `HOSTNAME=${hostname}`,
-    ...image.env,
+    ...image.env.filter((line) => line.indexOf('=') > 0),
     ...envs.map(({ key, value }) => `${key}=${value}`),
   ];
   const byName = new Map(lines.map((line) => [line.split('=', 1)[0] ?? '', line]));
