@@ -35,9 +35,12 @@ export function containerResources(
   };
 }
 
+/** The largest number that, read as a double and written in decimals, fits into 63 bits. */
+const most = 2 ** 63 - 1024;
+
 function amount(value: number, name: string, least: number): number | undefined {
   if (value < least) throw new Fault('invalid-argument', `${field}.${name}: ${value} is too low`);
-  return value === 0 ? undefined : value;
+  return value === 0 ? undefined : Math.min(value, most);
 }
 
 function list(value: string, name: string): string | undefined {

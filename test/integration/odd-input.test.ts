@@ -2,7 +2,7 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { describe, expect } from 'vitest';
-import type { ContainerConfig, PodSandboxConfig } from '#api/cri/v1/types.ts';
+import { type ContainerConfig, NamespaceMode, type PodSandboxConfig } from '#api/cri/v1/types.ts';
 import type { Draft } from './harness/client.ts';
 import { test } from './harness/fixture.ts';
 import { containerConfig, createContainer, forever, runPod, runToEnd, sh } from './harness/pods.ts';
@@ -141,6 +141,11 @@ describe('a container is refused, and leaves nothing,', () => {
       security({ maskedPaths: ['proc/x'] }),
       'masked_paths[0]',
     ],
+    [
+      'with the processes of a pod that shares none',
+      namespaces({ pid: NamespaceMode.POD }),
+      'pid namespace POD',
+    ],
     ['with a log outside of the pod’s', { logPath: '../../x' }, 'config.log_path'],
     ['with an oom_score_adj of 5000', resources({ oomScoreAdj: 5000 }), 'oom_score_adj: 5000'],
     [
@@ -254,6 +259,24 @@ describe('a container runs', () => {
     const { status: end, stdout } = await run(daemon, busybox, config);
     expect(end.exitCode).toBe(0);
     expect(Number(stdout)).toBeLessThanOrEqual(0);
+  });
+
+  test('with as much memory as 63 bits can say', async ({ daemon, busybox }) => {
+    // More than a number can: protobufjs takes texts as well.
+    const config = {
+      ...resources({ memoryLimitInBytes: '9223372036854775807' }),
+      command: sh('id'),
+    };
+    expect((await run(daemon, busybox, config)).status.exitCode).toBe(0);
+  });
+
+  test('on an /etc of the node, with the names of its pod', async ({ daemon, busybox }) => {
+    const pod = await runPod(daemon, { dnsConfig: { servers: ['10.9.8.7'] } });
+    const hostPath = join(daemon.place.directory, 'etc');
+    const command = sh('cat /etc/resolv.conf /etc/hostname');
+    const config = containerConfig(busybox, { ...mount('/etc', hostPath), command });
+    const { stdout } = await runToEnd(daemon.cri, pod, config);
+    expect(stdout).toBe(`nameserver 10.9.8.7\n${pod.config.hostname}\n`);
   });
 
   test('with two thousand mounts', async ({ daemon, busybox }) => {

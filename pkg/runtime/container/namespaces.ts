@@ -43,9 +43,17 @@ function pidNamespace(
 ): Linux['namespaces'] {
   if (mode === 'node') return [];
   if (mode === 'container') return [{ type: 'pid' }];
-  if (mode === 'pod')
-    return [{ type: 'pid', path: engine.layout.sandbox(sandbox.id).namespace('pid') }];
-  return [{ type: 'pid', path: targetNamespace(engine, sandbox, mode.target) }];
+  const path =
+    mode === 'pod'
+      ? podPidNamespace(engine, sandbox)
+      : targetNamespace(engine, sandbox, mode.target);
+  return [{ type: 'pid', path }];
+}
+
+/** Made with the pod, if it is to have one. */
+function podPidNamespace({ layout }: Engine, { id, config }: Sandbox): string {
+  if (config.namespaces.pid === 'pod') return layout.sandbox(id).namespace('pid');
+  throw new Fault('invalid-argument', 'pid namespace POD: the pod was made without one to share');
 }
 
 /** A debug container looks at the processes of another container of its pod. */
