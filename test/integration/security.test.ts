@@ -76,6 +76,13 @@ describe('a privileged container', () => {
     expect([devices, writable]).toEqual(['devices', '1']);
   });
 
+  test('has its own standard input and output in /dev', async ({ output }) => {
+    const script =
+      'echo told | cat /dev/stdin >/dev/stdout; readlink /dev/stdin; readlink /dev/stderr';
+    const links = '/proc/self/fd/0\n/proc/self/fd/2\n';
+    expect(await output({ privileged: true }, script)).toBe(`told\n${links}`);
+  });
+
   test('is refused in a pod that is not', async ({ daemon, busybox }) => {
     const pod = await runPod(daemon);
     const config = containerConfig(busybox, {

@@ -6,9 +6,9 @@ import type { ContainerDevice } from '#runtime/container/container.ts';
 type DeviceRules = LinuxResources['devices'];
 type Devices = { readonly nodes: LinuxDevice[]; readonly rules: DeviceRules };
 
-/** Mounted, not copied, into a container: these belong to its own /dev. */
+/** Mounted, or made, not copied, into a container: these belong to its own /dev. */
 const ownFolders = ['/dev/pts', '/dev/shm', '/dev/mqueue', '/dev/fd'];
-const ownNodes = ['/dev/console', '/dev/ptmx', '/dev/tty'];
+const ownNodes = ['console', 'ptmx', 'tty', 'stdin', 'stdout', 'stderr'].map((it) => `/dev/${it}`);
 
 /**
  * The device nodes of a container and the rules that let it use them. The OCI runtime adds the usual
