@@ -12,6 +12,21 @@ it('leaves what is not named as it is', () => {
   });
 });
 
+it.each([
+  // Memory, and with swap, before; what is changed; and after.
+  [[100, 100], { memoryLimitBytes: 200 }, [200, 200]],
+  [[100, 100], { memoryLimitBytes: 50 }, [50, 50]],
+  [[100, 100], { memoryLimitBytes: 200, memorySwapLimitBytes: 300 }, [200, 300]],
+  [[100, 100], { cpuShares: 2 }, [100, 100]],
+  [[100, 150], { memoryLimitBytes: 120 }, [120, 150]],
+  [[-1, -1], { memoryLimitBytes: 120 }, [120, -1]],
+])('memory of %j, with swap, changed by %j is %j', (before, change, after) => {
+  const [memoryLimitBytes = 0, memorySwapLimitBytes = 0] = before;
+  const old = { ...nothing, memoryLimitBytes, memorySwapLimitBytes };
+  const merged = mergeResources(old, { ...nothing, ...change });
+  expect([merged.memoryLimitBytes, merged.memorySwapLimitBytes]).toEqual(after);
+});
+
 it('replaces limits of the same page size and keys of the same name, and keeps the others', () => {
   const old = {
     hugepageLimits: [

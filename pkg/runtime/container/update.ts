@@ -2,6 +2,7 @@ import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import type { Spec } from '#api/oci/runtime.ts';
 import { Fault, faultCode } from '#errors/fault.ts';
 import { type CgroupLimits, type Engine, handlerOf } from '#runtime/engine.ts';
+import { given } from '#runtime/given.ts';
 import { type OciRuntime, updateResources } from '#runtime/oci-runtime.ts';
 import { parseExact, stringifyExact } from '#runtime/spec/exact-json.ts';
 import { resourcesOf, withoutEndlessQuota } from '#runtime/spec/resources.ts';
@@ -37,15 +38,21 @@ export async function updateContainer(
   engine.containers.put({ ...engine.containers.get(id), resources });
 }
 
-/** Hugepage limits replace those of the same page size, unified keys those of the same name. */
+/**
+ * Hugepage limits replace those of the same page size, unified keys those of the same name. Who had no
+ * swap has none with another limit of memory either: the two are counted together.
+ */
 export function mergeResources(
   old: ContainerResources,
   changes: ContainerResources,
 ): ContainerResources {
   const sizes = new Set(changes.hugepageLimits.map(({ pageSize }) => pageSize));
   const kept = old.hugepageLimits.filter(({ pageSize }) => !sizes.has(pageSize));
+  const { memoryLimitBytes = 0, memorySwapLimitBytes = 0 } = old;
+  const hadNoSwap = memorySwapLimitBytes > 0 && memorySwapLimitBytes === memoryLimitBytes;
   return {
     ...old,
+    ...(hadNoSwap ? given({ memorySwapLimitBytes: changes.memoryLimitBytes }) : {}),
     ...changes,
     hugepageLimits: [...kept, ...changes.hugepageLimits],
     unified: { ...old.unified, ...changes.unified },
