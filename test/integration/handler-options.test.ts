@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
+import { NamespaceMode, PodSandboxState } from '#api/cri/v1/types.ts';
 import { startDaemon, type Daemon } from './harness/daemon.ts';
 import {
   containerConfig,
@@ -10,6 +11,7 @@ import {
   forever,
   type Pod,
   podConfig,
+  podStatus,
   runContainer,
   runPod,
 } from './harness/pods.ts';
@@ -131,6 +133,23 @@ it('names the handlers that there are when a pod asks for another one', async ()
     code: 3,
     details: expect.stringMatching(/no runtime handler "kata" .*crun, logging, copying/),
   });
+});
+
+it('lets go of pods whose handler is configured no more', async () => {
+  const gone = 'gone = { path = "runc", snapshotter = "native" }\n';
+  await using other = await startDaemon({
+    extraConfig: `[runtime.handlers]\ncrun = { path = "crun" }\n${gone}`,
+  });
+  const { cri, place } = other;
+  await cri.pullImage({ image: { image: busybox() } });
+  const linux = { securityContext: { namespaceOptions: { pid: NamespaceMode.POD } } };
+  const pod = await runPod(other, { linux }, 'gone');
+  await runContainer(cri, pod, containerConfig(busybox(), { ...forever, linux }));
+  await other.stop();
+  writeFileSync(place.config, readFileSync(place.config, 'utf8').replace(gone, ''));
+  await other.start();
+  expect((await podStatus(cri, pod.id)).state).toBe(PodSandboxState.SANDBOX_READY);
+  await other.takeDown();
 });
 
 async function pidOf(containerId: string): Promise<number> {

@@ -57,7 +57,9 @@ export async function stopInit(engine: Engine, sandbox: Sandbox): Promise<void> 
   if (sandbox.config.namespaces.pid !== 'pod') return;
   const cgroup = cgroupOf(sandbox.cgroup, sandbox.id);
   await engine.cgroups.kill(cgroup);
-  await deleteContainer(handlerOf(engine, sandbox.config.runtimeHandler), sandbox.id);
+  // It may be configured no more.
+  const runtime = engine.handlers.get(sandbox.config.runtimeHandler);
+  if (runtime !== undefined) await deleteContainer(runtime, sandbox.id);
   await engine.cgroups.remove(cgroup);
 }
 
