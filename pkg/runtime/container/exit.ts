@@ -18,6 +18,8 @@ type WaitOptions = { readonly timeoutMs: number; readonly signal?: AbortSignal |
 
 /** Between two looks for containers that ended without their monitor telling. */
 const sweepIntervalMs = 10_000;
+/** The same while nothing tells of any end. */
+const unwatchedIntervalMs = 1_000;
 /** How long a monitor may take from its container's end to the exit file. */
 const monitorGraceMs = 2_000;
 const exitCodeLost = 255;
@@ -38,22 +40,38 @@ export class ExitWatch {
 
   /** Begins to watch. Ends from before are found by `check`, which recovery calls for each container. */
   open(engine: Engine): void {
-    this.#watcher = watch(engine.layout.exits, (_event, name) => {
-      // A monitor writes under another name first.
-      const container = exitFileName.test(name ?? '')
-        ? engine.containers.find(name ?? '')
-        : undefined;
-      if (container !== undefined) this.#checkInBackground(engine, container.id);
-    });
-    // The sweep still finds every end, later.
-    this.#watcher.on('error', (error) => engine.log.error({ error }, 'ends are not watched for'));
+    this.#sweepEvery(engine, sweepIntervalMs);
+    try {
+      this.#watcher = watch(engine.layout.exits, (_event, name) => {
+        // A monitor writes under another name first.
+        const container = exitFileName.test(name ?? '')
+          ? engine.containers.find(name ?? '')
+          : undefined;
+        if (container !== undefined) this.#checkInBackground(engine, container.id);
+      });
+      this.#watcher.on('error', (error) => this.#goUnwatched(engine, error));
+    } catch (error) {
+      this.#goUnwatched(engine, error);
+    }
+  }
+
+  /** Others on the node may have taken all of what the kernel has for this (inotify(7)). */
+  #goUnwatched(engine: Engine, error: unknown): void {
+    const hint = 'sysctl fs.inotify.max_user_instances or max_user_watches may be too low';
+    const sentence = `the ends of containers are known up to ${unwatchedIntervalMs} ms later: ${hint}`;
+    engine.log.error({ error }, sentence);
+    this.#sweepEvery(engine, unwatchedIntervalMs);
+  }
+
+  #sweepEvery(engine: Engine, intervalMs: number): void {
+    clearInterval(this.#sweep);
     this.#sweep = setInterval(() => {
       for (const { id, state } of engine.containers.all()) {
         if (state.kind === 'running' && !isAlive(state.process))
           this.#checkInBackground(engine, id);
       }
       for (const sandbox of engine.sandboxes.all()) noticeEndOfInit(engine, sandbox);
-    }, sweepIntervalMs).unref();
+    }, intervalMs).unref();
   }
 
   close(): void {
