@@ -20,6 +20,7 @@ import type { CgroupDriver } from './cgroup-path.ts';
 import type { ContainerId } from './id.ts';
 import type { Layout } from './layout.ts';
 import { creationArgs, type OciRuntime } from './oci-runtime.ts';
+import { runtimeWords } from './runtime-words.ts';
 
 /** What conmon is to watch. */
 export type Monitored = {
@@ -178,7 +179,7 @@ async function readLine(pipe: Readable): Promise<string> {
 function readReport(text: string, monitorLog: string): number {
   const report: { data?: unknown; message?: unknown } = text === '' ? {} : JSON.parse(text);
   if (typeof report.data === 'number' && report.data > 0) return report.data;
-  const said = typeof report.message === 'string' ? report.message.trim() : '';
+  const said = typeof report.message === 'string' ? runtimeWords(report.message) : '';
   throw new Fault('internal', said || lastLine(monitorLog) || 'the monitor ended without a word');
 }
 

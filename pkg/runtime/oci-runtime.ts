@@ -7,6 +7,7 @@ import { programPath, runProgram } from '#linux/program.ts';
 import type { CgroupDriver } from './cgroup-path.ts';
 import type { HandlerFeatures } from './handler-features.ts';
 import type { ContainerId } from './id.ts';
+import { runtimeWords } from './runtime-words.ts';
 
 /** A configured runtime handler: an OCI runtime program and the folder that it keeps its state in. */
 export type OciRuntime = {
@@ -68,7 +69,7 @@ export async function runDetached(
   const stdio = [null, null, log];
   try {
     const child = startChild({ path: runtime.path, args, env: { PATH: programPath }, stdio });
-    if ((await child.ended) !== 0) throw new Error(readFileSync(errors, 'utf8').trim());
+    if ((await child.ended) !== 0) throw new Error(runtimeWords(readFileSync(errors, 'utf8')));
   } finally {
     closeSync(log);
   }

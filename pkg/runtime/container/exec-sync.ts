@@ -2,6 +2,7 @@ import { Fault } from '#errors/fault.ts';
 import { openOutputPipe, type OutputPipe } from '#linux/child.ts';
 import type { Engine } from '#runtime/engine.ts';
 import { stage } from '#trace/span.ts';
+import { runtimeWords } from '#runtime/runtime-words.ts';
 import { rejectWhenAborted, within } from '#runtime/wait.ts';
 import { CollectedOutput } from './collected-output.ts';
 import type { Container } from './container.ts';
@@ -54,7 +55,7 @@ export async function execSync(
   if (began) return result;
   throw new Fault(
     'failed-precondition',
-    `exec in container "${container.id}": ${result.stderr.toString().trim()}`,
+    `exec in container "${container.id}": ${runtimeWords(result.stderr.toString())}`,
   );
 }
 
