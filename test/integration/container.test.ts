@@ -279,7 +279,13 @@ describe('a container', () => {
       return (await runToEnd(cri, pod, containerConfig(busybox, { command, linux }))).stdout;
     };
     expect(await output({})).toBe('x\n');
-    expect(await output({ securityContext: { readonlyRootfs: true } })).toBe('');
+    const readonly = { securityContext: { readonlyRootfs: true } };
+    expect(await output(readonly)).toBe('');
+    // The files of the pod are read-only, too; its shared memory is not.
+    const files = '/etc/hosts /etc/hostname /etc/resolv.conf /dev/shm/x';
+    const write = sh(`for file in ${files}; do echo "# x" >>$file && echo $file; done 2>/dev/null`);
+    const config = containerConfig(busybox, { command: write, linux: readonly });
+    expect((await runToEnd(cri, pod, config)).stdout).toBe('/dev/shm/x\n');
     const command = ['/bin/ls', '/file'];
     const { status: end } = await runToEnd(cri, pod, containerConfig(busybox, { command }));
     expect(end.exitCode).not.toBe(0);

@@ -11,7 +11,9 @@ const bind = (destination: string) => ({ destination, type: 'bind', source: '/sr
 
 function destinations(...wishes: string[]): string[] {
   const mounts = wishes.map(bind);
-  return containerMounts(files, { privileged: false, mounts }).map((mount) => mount.destination);
+  return containerMounts(files, { privileged: false, readonlyRootfs: false, mounts }).map(
+    (mount) => mount.destination,
+  );
 }
 
 it('puts parents before children, otherwise in the order given', () => {
@@ -50,7 +52,7 @@ it.each([
   [false, 'ro'],
   [true, 'rw'],
 ])('privileged %s: /sys is %s', (privileged, access) => {
-  const mounts = containerMounts(files, { privileged, mounts: [] });
+  const mounts = containerMounts(files, { privileged, readonlyRootfs: false, mounts: [] });
   const sys = mounts.find(({ destination }) => destination === '/sys');
   expect(sys?.options).toContain(access);
 });

@@ -17,14 +17,18 @@ const hardened = ['nosuid', 'noexec', 'nodev'];
  */
 export function containerMounts(
   files: PodFiles,
-  wishes: { readonly privileged: boolean; readonly mounts: readonly SpecMount[] },
+  wishes: {
+    readonly privileged: boolean;
+    readonly readonlyRootfs: boolean;
+    readonly mounts: readonly SpecMount[];
+  },
 ): SpecMount[] {
   const places = new Set(wishes.mounts.map(({ destination }) => destination));
   const isHidden = ({ destination }: SpecMount): boolean =>
     wishes.mounts.some((wish) => hides(wish.destination, destination));
   return sortMounts([
     ...[...kernelMounts(wishes.privileged), sharedMemory(files)].filter((it) => !isHidden(it)),
-    ...podMounts(files).filter(({ destination }) => !places.has(destination)),
+    ...podMounts(files, wishes).filter(({ destination }) => !places.has(destination)),
     ...wishes.mounts,
   ]);
 }
@@ -53,19 +57,21 @@ function kernelMount(destination: string, type: string, options: readonly string
 }
 
 function sharedMemory({ shm }: PodFiles): SpecMount {
-  return { ...podMount('/dev/shm', shm), options: ['rbind', 'rw', ...hardened] };
+  const options = ['rbind', 'rw', ...hardened];
+  return { destination: '/dev/shm', type: 'bind', source: shm, options };
 }
 
-function podMounts(files: PodFiles): SpecMount[] {
+/** Like the rest of a root file system that is read-only; the other containers of the pod see them, too. */
+function podMounts(
+  files: PodFiles,
+  { readonlyRootfs }: { readonly readonlyRootfs: boolean },
+): SpecMount[] {
+  const options = ['rbind', readonlyRootfs ? 'ro' : 'rw'];
   return [
-    podMount('/etc/hostname', files.hostname),
-    podMount('/etc/hosts', files.hosts),
-    podMount('/etc/resolv.conf', files.resolvConf),
+    { destination: '/etc/hostname', type: 'bind', source: files.hostname, options },
+    { destination: '/etc/hosts', type: 'bind', source: files.hosts, options },
+    { destination: '/etc/resolv.conf', type: 'bind', source: files.resolvConf, options },
   ];
-}
-
-function podMount(destination: string, source: string): SpecMount {
-  return { destination, type: 'bind', source, options: ['rbind', 'rw'] };
 }
 
 function hides(upper: string, lower: string): boolean {

@@ -43,13 +43,14 @@ export type SpecInput = {
 export function buildSpec(input: SpecInput): Spec {
   const { config } = input.container;
   const { security } = config;
-  const { privileged } = security;
+  const { privileged, readonlyRootfs } = security;
   const devices = containerDevices({ privileged, devices: config.devices });
-  const mounts = containerMounts(input.files, { privileged, mounts: input.mounts });
+  const wishes = { privileged, readonlyRootfs, mounts: input.mounts };
+  const mounts = containerMounts(input.files, wishes);
   return {
     ociVersion: '1.0.2',
     process: buildProcess(input),
-    root: { path: input.rootfs, readonly: security.readonlyRootfs },
+    root: { path: input.rootfs, readonly: readonlyRootfs },
     mounts,
     annotations: annotationsOf(input),
     linux: {
