@@ -83,6 +83,24 @@ describe('a container', () => {
     expect(end).toMatchObject({ exitCode: 137, reason: 'OOMKilled' });
   });
 
+  test('that is killed by a stop is not OOMKilled, though another process of it was', async ({
+    daemon,
+    busybox,
+  }) => {
+    const { cri } = daemon;
+    const config = containerConfig(busybox, {
+      command: sh('tail /dev/zero; echo survived; while :; do sleep 1000; done'),
+      linux: { resources: { memoryLimitInBytes: 20 << 20 } },
+    });
+    const containerId = await runContainer(cri, await runPod(daemon), config);
+    await logged(cri, containerId, 'survived');
+    await cri.stopContainer({ containerId, timeout: 0 });
+    expect(await containerStatus(cri, containerId)).toMatchObject({
+      exitCode: 137,
+      reason: 'Error',
+    });
+  });
+
   test('has its resources, and reports them', async ({ daemon, busybox }) => {
     const { cri } = daemon;
     const pod = await runPod(daemon);

@@ -35,6 +35,7 @@ export class ExitWatch {
   readonly #recording = new Map<ContainerId, Promise<void>>();
   readonly #clearing = new Map<ContainerId, Promise<boolean>>();
   readonly #goneSince = new Map<ContainerId, number>();
+  readonly #killed = new Set<ContainerId>();
   #watcher: FSWatcher | undefined;
   #sweep: NodeJS.Timeout | undefined;
 
@@ -100,6 +101,12 @@ export class ExitWatch {
   /** To be called when the container starts (again) or is removed. */
   forget(id: ContainerId): void {
     this.#clearing.delete(id);
+    this.#killed.delete(id);
+  }
+
+  /** To be called when the container is killed because somebody wants it stopped. */
+  noteKill(id: ContainerId): void {
+    this.#killed.add(id);
   }
 
   /**
@@ -130,7 +137,8 @@ export class ExitWatch {
   }
 
   async #record(engine: Engine, container: Container, exit: Exit): Promise<void> {
-    const state = await explainExit(engine, container, exit);
+    const isWanted = this.#killed.has(container.id);
+    const state = await explainExit(engine, container, { ...exit, isWanted });
     // Its limits may have changed meanwhile.
     engine.containers.put({ ...engine.containers.get(container.id), state });
     const sandbox = engine.sandboxes.find(container.sandboxId);
@@ -162,11 +170,17 @@ export class ExitWatch {
 }
 
 /** Decides, once, why the container ended, while its cgroup still holds the counters that tell. */
-async function explainExit(engine: Engine, container: Container, exit: Exit): Promise<ExitedState> {
+async function explainExit(
+  engine: Engine,
+  container: Container,
+  exit: Exit & { readonly isWanted: boolean },
+): Promise<ExitedState> {
   const startedAt =
     container.state.kind === 'running' ? container.state.startedAt : exit.finishedAt;
   const oomKills = await engine.oomLedger.settle(engine, container);
-  const oomKilled = exit.exitCode === 137 && (oomKills > 0 || sawOomKill(engine, container));
+  // Of a container that is killed by a stop, others of its processes may have been before.
+  const mayBeOom = exit.exitCode === 137 && !exit.isWanted;
+  const oomKilled = mayBeOom && (oomKills > 0 || sawOomKill(engine, container));
   return {
     kind: 'exited',
     startedAt,

@@ -46,7 +46,7 @@ async function killProcesses(
   process: ProcessId,
 ): Promise<void> {
   const { id, cgroupPath } = container;
-  signalProcess(process, SIGKILL);
+  if (signalProcess(process, SIGKILL)) engine.exits.noteKill(id);
   // The first process takes a pid namespace of its own down with it; in a shared one it does not.
   await engine.cgroups.kill(cgroupPath);
   if (await engine.exits.wait(engine, id, { timeoutMs: killTimeoutMs })) return;
