@@ -13,7 +13,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Fault } from '#errors/fault.ts';
 import { openOutputPipe, startChild } from '#linux/child.ts';
 import { unreadBytes } from '#linux/descriptor-io.ts';
-import { identifyProcess, signalProcess } from '#linux/process.ts';
+import { descendantsOf } from '#linux/process-list.ts';
+import { identifyProcess, isAlive, type ProcessId, signalProcess } from '#linux/process.ts';
 import { programPath } from '#linux/program.ts';
 import { readIfThere } from '#linux/read-file.ts';
 import type { CgroupDriver } from './cgroup-path.ts';
@@ -40,6 +41,12 @@ const endTimeoutMs = 1_000;
 const answerTimeoutMs = 10_000;
 const SIGKILL = 9;
 
+type Creation = {
+  readonly layout: Layout;
+  readonly container: Monitored;
+  readonly timeoutMs?: number;
+};
+
 /**
  * Starts a conmon, which has the OCI runtime create the container in its bundle, holds its stdio,
  * writes its log, and leaves its exit code in the layout's folder of exits. conmon outlives us.
@@ -48,12 +55,12 @@ const SIGKILL = 9;
 export async function createMonitored(
   monitor: string,
   runtime: OciRuntime,
-  { layout, container }: { readonly layout: Layout; readonly container: Monitored },
+  { layout, container, timeoutMs = createTimeoutMs }: Creation,
 ): Promise<number> {
   const paths = layout.container(container.id);
   using report = openOutputPipe();
   using log = openLog(paths.monitorLog);
-  startChild({
+  const child = startChild({
     path: monitor,
     args: monitorArgs(runtime, layout, container),
     // It leaves a file named `oom` in its working directory when it learns of such a kill.
@@ -62,12 +69,14 @@ export async function createMonitored(
     env: { PATH: programPath, _OCI_SYNCPIPE: '3' },
   });
   report.closeWriteFd();
+  const starter = identifyProcess(child.pid);
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
-    killMonitor(paths.monitorPidFile);
-    const sentence = `"${runtime.path} create" gave no answer within ${createTimeoutMs / 1000} s`;
+    killWhole(starter);
+    killWhole(identifyProcess(Number(readIfThere(paths.monitorPidFile) ?? 0)));
+    const sentence = `"${runtime.path} create" gave no answer within ${timeoutMs / 1000} s`;
     late.reject(new Fault('deadline-exceeded', sentence));
-  }, createTimeoutMs);
+  }, timeoutMs);
   try {
     const line = await Promise.race([readLine(report.stream), late.promise]);
     return readReport(line, paths.monitorLog);
@@ -207,7 +216,13 @@ function isMonitorOf(pid: number, id: ContainerId): boolean {
   return (readIfThere(`/proc/${pid}/cmdline`) ?? '').includes(`--cid\0${id}`);
 }
 
+/** A monitor, or what was to become one, with the OCI runtime that it waits for. */
+function killWhole(process: ProcessId | undefined): void {
+  if (process === undefined || !isAlive(process)) return;
+  for (const each of [...descendantsOf(process.pid), process]) signalProcess(each, SIGKILL);
+}
+
 function killMonitor(pidFile: string): void {
-  const monitor = identifyProcess(Number(readFileSync(pidFile, 'utf8')));
+  const monitor = identifyProcess(Number(readIfThere(pidFile) ?? 0));
   if (monitor !== undefined) signalProcess(monitor, SIGKILL);
 }

@@ -1,6 +1,6 @@
 import { closeSync, constants, openSync, readFileSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { isErrno } from '#errors/fault.ts';
+import { Fault, isErrno } from '#errors/fault.ts';
 import type { LinuxResources } from '#api/oci/runtime.ts';
 import { startChild } from '#linux/child.ts';
 import { programPath, runProgram } from '#linux/program.ts';
@@ -8,6 +8,7 @@ import type { CgroupDriver } from './cgroup-path.ts';
 import type { HandlerFeatures } from './handler-features.ts';
 import type { ContainerId } from './id.ts';
 import { runtimeWords } from './runtime-words.ts';
+import { within } from './wait.ts';
 
 /** A configured runtime handler: an OCI runtime program and the folder that it keeps its state in. */
 export type OciRuntime = {
@@ -56,11 +57,12 @@ type DetachedRun = {
 
 /**
  * Creates a container of a bundle and starts it, its output going nowhere and with nobody waiting for
- * its end. The pid of its process is in `pidFile` then.
+ * its end. The pid of its process is in `pidFile` then. A runtime that does not come back is killed.
  */
 export async function runDetached(
   runtime: OciRuntime,
   { id, bundle, pidFile, driver }: DetachedRun,
+  patienceMs = timeoutMs,
 ): Promise<void> {
   const errors = join(bundle, 'errors');
   const log = openSync(errors, 'w', 0o600);
@@ -69,6 +71,13 @@ export async function runDetached(
   const stdio = [null, null, log];
   try {
     const child = startChild({ path: runtime.path, args, env: { PATH: programPath }, stdio });
+    if (!(await within(child.ended, patienceMs))) {
+      // It leads its process group, and its pid is its own until it has been waited for.
+      process.kill(-child.pid, 'SIGKILL');
+      await child.ended;
+      const sentence = `"${runtime.path} run" gave no answer within ${patienceMs / 1000} s`;
+      throw new Fault('deadline-exceeded', sentence);
+    }
     if ((await child.ended) !== 0) throw new Error(runtimeWords(readFileSync(errors, 'utf8')));
   } finally {
     closeSync(log);
