@@ -35,7 +35,7 @@ export class History {
 
   /** The slowest first. */
   slowest(): Operation[] {
-    const oldest = performance.timeOrigin + performance.now() - slowestAgeMs;
+    const oldest = Date.now() - slowestAgeMs;
     const all = [...this.#byName.values()].flatMap(({ slowest }) => slowest);
     return all.filter(({ startedAtMs }) => startedAtMs > oldest).sort(bySlowness);
   }

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { describe, type FaultCode, faultCode } from '#errors/fault.ts';
+import { clockOriginMs } from './clock-origin.ts';
 
 /** The stages that operations consist of. Few and fixed: each is a label of a metric, too. */
 export type StageName =
@@ -57,7 +58,15 @@ type OpenSpan = Writable<Omit<Span, 'stages' | 'programs'>> & {
 
 /** Where work is under way: its span, and the operation that this belongs to. */
 type Scope = { readonly span: OpenSpan; readonly whole: Whole };
-type Whole = { stages: number; readonly attributes: Record<string, string> };
+type Whole = {
+  stages: number;
+  readonly attributes: Record<string, string>;
+  /**
+   * What `performance.now()` counts from, by the clock as it was when the operation began: within one,
+   * times do not jump with the clock, as durations must not.
+   */
+  readonly originMs: number;
+};
 
 const scopes = new AsyncLocalStorage<Scope>();
 
@@ -70,7 +79,7 @@ export function stage<Result>(name: StageName, work: () => Result): Result;
 export function stage(name: StageName, work: () => unknown): unknown {
   const scope = scopes.getStore();
   if (scope === undefined || scope.whole.stages >= maxStages) return work();
-  const span = openSpan(name);
+  const span = openSpan(name, scope.whole);
   scope.whole.stages += 1;
   scope.span.stages.push(span);
   return run({ span, whole: scope.whole }, work, () => {});
@@ -101,22 +110,22 @@ export function runOperation<Fields extends { readonly name: string }>(
   { began, ended }: Record<'began' | 'ended', (operation: Fields & Operated) => void>,
 ): unknown {
   const attributes: Record<string, string> = {};
-  const operation = Object.assign(openSpan(fields.name), fields, { attributes });
+  const whole = { stages: 0, attributes, originMs: clockOriginMs() };
+  const operation = Object.assign(openSpan(fields.name, whole), fields, { attributes });
   began(operation);
-  const whole = { stages: 0, attributes };
   return run({ span: operation, whole }, work, () => ended(operation));
 }
 
 type Operated = Span & { readonly attributes: Readonly<Record<string, string>> };
 
-function openSpan(name: string): OpenSpan {
-  return { name, startedAtMs: nowMs(), stages: [], programs: [] };
+function openSpan(name: string, whole: Whole): OpenSpan {
+  return { name, startedAtMs: nowMs(whole), stages: [], programs: [] };
 }
 
 function run(scope: Scope, work: () => unknown, ended: () => void): unknown {
-  const { span } = scope;
+  const { span, whole } = scope;
   const end = (): void => {
-    span.durationMs = nowMs() - span.startedAtMs;
+    span.durationMs = nowMs(whole) - span.startedAtMs;
     ended();
   };
   const fail = (error: unknown): never => {
@@ -141,7 +150,6 @@ function run(scope: Scope, work: () => unknown, ended: () => void): unknown {
   return result;
 }
 
-/** Does not jump with the clock, as durations must not. */
-function nowMs(): number {
-  return performance.timeOrigin + performance.now();
+function nowMs({ originMs }: Whole): number {
+  return originMs + performance.now();
 }

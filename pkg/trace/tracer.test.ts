@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { History } from './history.ts';
 import { annotate, noteProgram, type Span, stage } from './span.ts';
 import { type Operation, Tracer } from './tracer.ts';
@@ -28,6 +28,26 @@ it('keeps what an operation consisted of, and what it was about', async () => {
   for (const span of [operation, ...(operation?.stages ?? [])]) {
     expect(span?.durationMs).toBeGreaterThanOrEqual(0);
     expect(Math.abs((span?.startedAtMs ?? 0) - Date.now())).toBeLessThan(10_000);
+  }
+});
+
+it('goes by the clock, but within one operation not by its jumps', async () => {
+  const tracer = new Tracer();
+  const hourMs = 3_600_000;
+  const real = Date.now;
+  try {
+    vi.spyOn(Date, 'now').mockImplementation(() => real() + hourMs);
+    await tracer.operation({ id: '1', name: 'PullImage' }, async () => {
+      vi.spyOn(Date, 'now').mockImplementation(() => real() + 2 * hourMs);
+      await stage('resolve', () => turn());
+    });
+  } finally {
+    vi.restoreAllMocks();
+  }
+  const [operation] = tracer.latest();
+  for (const span of [operation, ...(operation?.stages ?? [])]) {
+    expect(Math.abs((span?.startedAtMs ?? 0) - real() - hourMs)).toBeLessThan(10_000);
+    expect(span?.durationMs).toBeLessThan(10_000);
   }
 });
 

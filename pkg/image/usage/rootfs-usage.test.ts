@@ -36,20 +36,20 @@ it('RootfsUsages measures only what is asked for, one at a time', async () => {
 });
 
 it('RootfsUsages leaves out what has done nothing since it was measured', async () => {
-  vi.useFakeTimers({ toFake: ['Date'] });
+  vi.useFakeTimers({ toFake: ['performance'] });
   try {
     const { usages, calls } = open();
     usages.of('one', 5);
     calls[0]?.answer(7);
     await expect.poll(() => usages.of('one', 5)?.inodes).toBe(7);
-    vi.setSystemTime(Date.now() + 60_000);
+    vi.advanceTimersByTime(60_000);
     usages.of('one', 5);
     expect(calls).toHaveLength(1);
     usages.of('one', 6);
     await expect.poll(() => calls.length).toBe(2);
     calls[1]?.answer(8);
     await expect.poll(() => usages.of('one', 6)?.inodes).toBe(8);
-    vi.setSystemTime(Date.now() + 600_000);
+    vi.advanceTimersByTime(600_000);
     usages.of('one', 6);
     await expect.poll(() => calls.length).toBe(3);
     calls[2]?.answer(9);
@@ -66,4 +66,22 @@ it('RootfsUsages forgets a container that goes while it is measured', async () =
   calls[0]?.answer(7);
   await usages.close();
   expect(usages.of('one')).toBe(undefined);
+});
+
+it('RootfsUsages goes on measuring when the clock is set back', async () => {
+  vi.useFakeTimers({ toFake: ['Date', 'performance'] });
+  try {
+    const { usages, calls } = open();
+    usages.of('one', 5);
+    calls[0]?.answer(7);
+    await expect.poll(() => usages.of('one', 5)?.inodes).toBe(7);
+    vi.setSystemTime(Date.now() - 3_600_000);
+    vi.advanceTimersByTime(20_000);
+    usages.of('one', 6);
+    await expect.poll(() => calls.length).toBe(2);
+    calls[1]?.answer(8);
+    await usages.close();
+  } finally {
+    vi.useRealTimers();
+  }
 });

@@ -14,8 +14,12 @@ export type RootfsUsage = Measured & { readonly measuredAtMs: number };
 export type Activity = number | undefined;
 
 type Known = RootfsUsage & {
-  /** When it is to be measured again, if anybody asks. */
+  /**
+   * When it is to be measured again, if anybody asks, and where nothing has happened since. By
+   * `performance.now()`, since the node's clock may be set back.
+   */
   readonly dueAtMs: number;
+  readonly idleDueAtMs: number;
   /** Before it was measured. */
   readonly activity: Activity;
 };
@@ -52,9 +56,9 @@ export class RootfsUsages {
 
   /** A new container has written nothing. */
   begin(containerId: string): void {
-    const measuredAtMs = Date.now();
-    const nothing = { usedBytes: 0, inodes: 0, activity: undefined };
-    this.#known.set(containerId, { ...nothing, measuredAtMs, dueAtMs: measuredAtMs });
+    const dueAtMs = performance.now();
+    const due = { dueAtMs, idleDueAtMs: dueAtMs, measuredAtMs: Date.now() };
+    this.#known.set(containerId, { usedBytes: 0, inodes: 0, activity: undefined, ...due });
   }
 
   /** The latest finding; undefined until there is one. An old one is replaced soon. */
@@ -101,10 +105,10 @@ export class RootfsUsages {
       const measured = await threads.call('measure', writtenBy(id), signal);
       // It may have been forgotten meanwhile.
       if (!this.#queue.has(id)) return;
-      const measuredAtMs = Date.now();
+      const nowMs = performance.now();
+      const due = { dueAtMs: nowMs + freshMs, idleDueAtMs: nowMs + idleFreshMs };
       const activity = this.#queue.get(id);
-      const dueAtMs = measuredAtMs + freshMs;
-      this.#known.set(id, { ...measured, measuredAtMs, dueAtMs, activity });
+      this.#known.set(id, { ...measured, measuredAtMs: Date.now(), ...due, activity });
     } catch (error) {
       // Its files go with a container that is removed.
       if (!signal.aborted && this.#queue.has(id)) {
@@ -115,8 +119,6 @@ export class RootfsUsages {
 }
 
 function isDue(known: Known, activity: Activity): boolean {
-  const now = Date.now();
-  if (known.dueAtMs > now) return false;
   const wasIdle = activity !== undefined && activity === known.activity;
-  return !wasIdle || known.measuredAtMs + idleFreshMs <= now;
+  return performance.now() >= (wasIdle ? known.idleDueAtMs : known.dueAtMs);
 }
