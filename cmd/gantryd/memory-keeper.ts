@@ -27,7 +27,8 @@ export function keepMemorySmall(): Disposable {
   };
   const look = (): void => {
     if (performance.now() < trimmedAtMs + pauseMs) return;
-    const resident = process.memoryUsage.rss();
+    const resident = residentBytes();
+    if (resident === undefined) return;
     // Some of what was given back comes again with the first work: that is in use.
     if (isTrimmed) inUse = resident;
     isTrimmed = inUse === undefined || resident > inUse + toleranceBytes;
@@ -43,9 +44,22 @@ export function keepMemorySmall(): Disposable {
   };
 }
 
+/** Undefined when the kernel does not say, as to a process that has too many files open. */
+function residentBytes(): number | undefined {
+  try {
+    return process.memoryUsage.rss();
+  } catch {
+    return undefined;
+  }
+}
+
 async function giveBack(): Promise<void> {
   // There with --expose-gc, as the launcher has it.
   await globalThis.gc?.({ type: 'major', execution: 'async' });
   await trimMemory();
-  dropProgramPages();
+  try {
+    dropProgramPages();
+  } catch {
+    // They stay until the next time.
+  }
 }

@@ -1,3 +1,4 @@
+import type { Log } from '#log/log.ts';
 import type { ContentStore } from './content-store.ts';
 import type { ImageTable } from './image-table.ts';
 import type { OtherSnapshotters } from './other-snapshotters.ts';
@@ -11,6 +12,7 @@ export type GarbageDeps = {
   readonly content: ContentStore;
   readonly snapshots: Snapshotter;
   readonly others: OtherSnapshotters;
+  readonly log: Log;
 };
 
 /** What a pull needs, of which some may be there already. */
@@ -52,19 +54,28 @@ export class Garbage {
     this.#pauses += 1;
   }
 
+  /** What cannot be removed now stays until the next time: it is no failure of whoever calls. */
   collect(): void {
     if (this.#pauses > 0) return;
     const { table, rootfs, content, snapshots, others } = this.#deps;
     const leases = [...this.#leases];
     const digests = table.blobs().map(({ digest }) => digest);
-    content.keepOnly(new Set([...digests, ...leases.flatMap((lease) => lease.digests)]));
+    this.#keepOnly(content, [...digests, ...leases.flatMap((lease) => lease.digests)]);
     const ofImages = table.list().flatMap((image) => image.chainIds);
     const leased = leases.flatMap((lease) => lease.chainIds);
     const ofContainers = (kind?: SnapshotKind) => rootfs.of(kind).flatMap((each) => each.chainIds);
-    snapshots.keepOnly(new Set([...ofImages, ...leased, ...ofContainers()]));
+    this.#keepOnly(snapshots, [...ofImages, ...leased, ...ofContainers()]);
     for (const [kind, other] of others) {
       const ofNext = other.isConfigured ? [...ofImages, ...leased] : [];
-      other.snapshots.keepOnly(new Set([...ofNext, ...ofContainers(kind)]));
+      this.#keepOnly(other.snapshots, [...ofNext, ...ofContainers(kind)]);
+    }
+  }
+
+  #keepOnly(store: Pick<ContentStore, 'keepOnly'>, needed: readonly string[]): void {
+    try {
+      store.keepOnly(new Set(needed));
+    } catch (error) {
+      this.#deps.log.warn({ error }, 'remove what no image needs any more');
     }
   }
 }

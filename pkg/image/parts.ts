@@ -129,7 +129,7 @@ export function openParts(given: ImagesOptions): ImageParts {
     const deps = { downloads, snapshots: other, unpackers, maxLayerBytes };
     return { snapshots: other, layers: new Layers(deps) };
   });
-  const garbage = new Garbage({ table, rootfs, content, snapshots, others });
+  const garbage = new Garbage({ table, rootfs, content, snapshots, others, log });
   content.learnSizes(table.blobs());
   garbage.collect();
   keepOnlyContainers({ rootfs, snapshots, others });

@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import { Fault } from '#errors/fault.ts';
+import { Fault, isErrno } from '#errors/fault.ts';
 import type { NamespaceKind } from './namespace-home.ts';
 import { readIfThere } from './read-file.ts';
 
@@ -55,7 +55,9 @@ export function writeSysctl({ name, path, value }: Sysctl): void {
   try {
     writeFileSync(`/proc/sys/${path}`, value, { flag: 'r+' });
   } catch (cause) {
-    throw new Fault('invalid-argument', `set sysctl "${name}" to "${value}"`, { cause });
+    const isOurs = isErrno(cause, 'EMFILE', 'ENFILE', 'ENOMEM');
+    const code = isOurs ? 'internal' : 'invalid-argument';
+    throw new Fault(code, `set sysctl "${name}" to "${value}"`, { cause });
   }
 }
 

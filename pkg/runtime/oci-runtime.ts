@@ -25,7 +25,7 @@ export type OciRuntime = {
   readonly features: HandlerFeatures;
 };
 
-const timeoutMs = 60_000;
+const commandTimeoutMs = 60_000;
 
 /** Options that come before the command, as conmon passes them on too. */
 export function globalArgs(runtime: OciRuntime): string[] {
@@ -45,7 +45,9 @@ export async function startProcess(
 ): Promise<void> {
   const isSimple = runtime.kind === 'crun' && !hasStartHooks;
   if (isSimple && writeExecFifo(join(runtime.root, id, 'exec.fifo'))) return;
-  await runProgram(runtime.path, [...globalArgs(runtime), 'start', id], { timeoutMs });
+  await runProgram(runtime.path, [...globalArgs(runtime), 'start', id], {
+    timeoutMs: commandTimeoutMs,
+  });
 }
 
 type DetachedRun = {
@@ -91,12 +93,17 @@ export async function updateResources(
   resources: LinuxResources,
 ): Promise<void> {
   const args = [...globalArgs(runtime), 'update', '--resources', '-', id];
-  await runProgram(runtime.path, args, { timeoutMs, input: JSON.stringify(resources) });
+  await runProgram(runtime.path, args, {
+    timeoutMs: commandTimeoutMs,
+    input: JSON.stringify(resources),
+  });
 }
 
 /** Removes what the runtime keeps of a container, its cgroup too; kills it when it still runs. Idempotent. */
 export async function deleteContainer(runtime: OciRuntime, id: string): Promise<void> {
-  await runProgram(runtime.path, [...globalArgs(runtime), 'delete', '--force', id], { timeoutMs });
+  await runProgram(runtime.path, [...globalArgs(runtime), 'delete', '--force', id], {
+    timeoutMs: commandTimeoutMs,
+  });
 }
 
 /**

@@ -65,7 +65,7 @@ export async function answerCall<Answer extends Subject>(
       log[level](fields(answer), 'done');
       done(answer);
     } catch (error) {
-      const failure = toServiceError(error);
+      const failure = toServiceError(error, actOf(rpc, request));
       const isExpected = expected.has(faultCode(error));
       const failureLevel = isExpected ? level : 'error';
       log[failureLevel]({ ...fields({}), code: status[failure.code] }, failure.details);
@@ -81,6 +81,12 @@ function subjectOf({ podSandboxId, containerId, image }: Subject): Record<string
     ...(containerId ? { containerId } : {}),
     ...(image?.image ? { image: image.image } : {}),
   };
+}
+
+/** As in `ExecSync of "6f0a…"`. */
+function actOf(rpc: string, request: Subject): string {
+  const [subject] = Object.values(subjectOf(request));
+  return subject === undefined ? rpc : `${rpc} of "${subject}"`;
 }
 
 /** The trace that the caller's call is a part of: kubelet sends one when its tracing is configured. */

@@ -1,5 +1,5 @@
 import { status } from '@grpc/grpc-js';
-import { describe, type FaultCode, faultCode } from '#errors/fault.ts';
+import { describe, Fault, type FaultCode, faultCode, primary } from '#errors/fault.ts';
 
 const grpcStatus = {
   cancelled: status.CANCELLED,
@@ -16,7 +16,12 @@ const grpcStatus = {
   unauthenticated: status.UNAUTHENTICATED,
 } as const satisfies Record<FaultCode, number>;
 
-/** The only place where errors become gRPC: the class of the failure, and the whole story. */
-export function toServiceError(thrown: unknown): { code: number; details: string } {
-  return { code: grpcStatus[faultCode(thrown)], details: describe(thrown) };
+/**
+ * The only place where errors become gRPC: the class of the failure, and the whole story. An error that
+ * nobody has named the act of, such as that there are too many open files, gets `act`.
+ */
+export function toServiceError(thrown: unknown, act: string): { code: number; details: string } {
+  const story = describe(thrown);
+  const details = primary(thrown) instanceof Fault ? story : `${act}: ${story}`;
+  return { code: grpcStatus[faultCode(thrown)], details };
 }

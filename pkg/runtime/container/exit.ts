@@ -66,13 +66,7 @@ export class ExitWatch {
 
   #sweepEvery(engine: Engine, intervalMs: number): void {
     clearInterval(this.#sweep);
-    this.#sweep = setInterval(() => {
-      for (const { id, state } of engine.containers.all()) {
-        if (state.kind === 'running' && !isAlive(state.process))
-          this.#checkInBackground(engine, id);
-      }
-      for (const sandbox of engine.sandboxes.all()) noticeEndOfInit(engine, sandbox);
-    }, intervalMs).unref();
+    this.#sweep = setInterval(() => this.#lookAround(engine), intervalMs).unref();
   }
 
   close(): void {
@@ -147,6 +141,19 @@ export class ExitWatch {
     this.#clearing.set(container.id, clearAfterExit(engine, container));
     this.#waiting.get(container.id)?.resolve();
     this.#waiting.delete(container.id);
+  }
+
+  #lookAround(engine: Engine): void {
+    try {
+      for (const { id, state } of engine.containers.all()) {
+        if (state.kind === 'running' && !isAlive(state.process))
+          this.#checkInBackground(engine, id);
+      }
+      for (const sandbox of engine.sandboxes.all()) noticeEndOfInit(engine, sandbox);
+    } catch (error) {
+      // As when there are too many open files: the next look is soon.
+      engine.log.warn({ error }, 'look for containers that have ended');
+    }
   }
 
   #checkInBackground(engine: Engine, id: ContainerId): void {
