@@ -27,24 +27,29 @@ export const programPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 export async function runProgram(
   path: string,
   args: readonly string[],
-  options: { readonly timeoutMs: number; readonly input?: string },
+  options: {
+    readonly timeoutMs: number;
+    readonly input?: string;
+    readonly env?: Readonly<Record<string, string>>;
+  },
 ): Promise<string> {
   using input = openScratch(options.input);
   using output = openScratch();
   using errors = openScratch();
   const stdio = [input.fd, output.fd, errors.fd];
-  const child = startChild({ path, args, env: { PATH: programPath }, stdio });
+  const { timeoutMs, env = { PATH: programPath } } = options;
+  const child = startChild({ path, args, env, stdio });
   let isLate = false;
   // Again and again: a timer that is over would no longer keep this process alive to see the end.
   const timer = setInterval(() => {
     isLate = true;
     // The pid is the child's own until it has been waited for, and it leads its process group.
     process.kill(-child.pid, 'SIGKILL');
-  }, options.timeoutMs);
+  }, timeoutMs);
   const exitCode = await child.ended;
   clearInterval(timer);
   if (exitCode === 0) return output.text();
-  const why = isLate ? `no answer within ${options.timeoutMs} ms` : `exit status ${exitCode}`;
+  const why = isLate ? `no answer within ${timeoutMs} ms` : `exit status ${exitCode}`;
   const message = `${path} ${args[0] ?? ''}: ${errors.text().trim() || why}`;
   throw new ProgramError(message, isLate ? undefined : exitCode);
 }

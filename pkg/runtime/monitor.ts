@@ -15,12 +15,11 @@ import { openOutputPipe, startChild } from '#linux/child.ts';
 import { unreadBytes } from '#linux/descriptor-io.ts';
 import { descendantsOf } from '#linux/process-list.ts';
 import { identifyProcess, isAlive, type ProcessId, signalProcess } from '#linux/process.ts';
-import { programPath } from '#linux/program.ts';
 import { readIfThere } from '#linux/read-file.ts';
 import type { CgroupDriver } from './cgroup-path.ts';
 import type { ContainerId } from './id.ts';
 import type { Layout } from './layout.ts';
-import { creationArgs, type OciRuntime } from './oci-runtime.ts';
+import { creationArgs, type OciRuntime, runtimeEnvironment } from './oci-runtime.ts';
 import { runtimeWords } from './runtime-words.ts';
 
 /** What conmon is to watch. */
@@ -66,7 +65,8 @@ export async function createMonitored(
     // It leaves a file named `oom` in its working directory when it learns of such a kill.
     cwd: paths.folder,
     stdio: [null, null, log.fd, report.writeFd],
-    env: { PATH: programPath, _OCI_SYNCPIPE: '3' },
+    // It starts the OCI runtime with its own environment.
+    env: { ...runtimeEnvironment(paths.folder), _OCI_SYNCPIPE: '3' },
   });
   report.closeWriteFd();
   const starter = identifyProcess(child.pid);

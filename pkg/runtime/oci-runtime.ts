@@ -6,7 +6,6 @@ import { startChild } from '#linux/child.ts';
 import { programPath, runProgram } from '#linux/program.ts';
 import type { CgroupDriver } from './cgroup-path.ts';
 import type { HandlerFeatures } from './handler-features.ts';
-import type { ContainerId } from './id.ts';
 import { runtimeWords } from './runtime-words.ts';
 import { within } from './wait.ts';
 
@@ -37,17 +36,32 @@ export function creationArgs(runtime: OciRuntime, driver: CgroupDriver): string[
   return [...globalArgs(runtime), ...(driver === 'systemd' ? ['--systemd-cgroup'] : [])];
 }
 
+/**
+ * What an OCI runtime finds in its environment. Each time that it starts, crun makes a file and mounts
+ * its own program there, for a moment: if it is killed in that moment both stay, and `folder` is where.
+ * In /tmp, where they would be else, nobody would know whose they are.
+ */
+export function runtimeEnvironment(folder: string): Record<string, string> {
+  return { PATH: programPath, _LIBCONTAINER_STATEDIR: folder };
+}
+
+/** Whether a file of this name is such a one. */
+export function isRuntimeFile(name: string): boolean {
+  return /^(crun|runc)\.\w{6}$/.test(name);
+}
+
+/** A container of an OCI runtime; its folder is for what `runtimeEnvironment` tells of. */
+export type OciContainer = { readonly id: string; readonly folder: string };
+
 /** Lets a created container's process run. */
 export async function startProcess(
   runtime: OciRuntime,
-  id: ContainerId,
+  container: OciContainer,
   { hasStartHooks }: { readonly hasStartHooks: boolean },
 ): Promise<void> {
   const isSimple = runtime.kind === 'crun' && !hasStartHooks;
-  if (isSimple && writeExecFifo(join(runtime.root, id, 'exec.fifo'))) return;
-  await runProgram(runtime.path, [...globalArgs(runtime), 'start', id], {
-    timeoutMs: commandTimeoutMs,
-  });
+  if (isSimple && writeExecFifo(join(runtime.root, container.id, 'exec.fifo'))) return;
+  await runCommand(runtime, container, ['start', container.id]);
 }
 
 type DetachedRun = {
@@ -64,7 +78,7 @@ type DetachedRun = {
 export async function runDetached(
   runtime: OciRuntime,
   { id, bundle, pidFile, driver }: DetachedRun,
-  patienceMs = timeoutMs,
+  patienceMs = commandTimeoutMs,
 ): Promise<void> {
   const errors = join(bundle, 'errors');
   const log = openSync(errors, 'w', 0o600);
@@ -72,7 +86,8 @@ export async function runDetached(
   const args = [...creationArgs(runtime, driver), ...run];
   const stdio = [null, null, log];
   try {
-    const child = startChild({ path: runtime.path, args, env: { PATH: programPath }, stdio });
+    const env = runtimeEnvironment(bundle);
+    const child = startChild({ path: runtime.path, args, env, stdio });
     if (!(await within(child.ended, patienceMs))) {
       // It leads its process group, and its pid is its own until it has been waited for.
       process.kill(-child.pid, 'SIGKILL');
@@ -89,20 +104,27 @@ export async function runDetached(
 /** Changes the limits of a running container. What `resources` does not name stays as it is. */
 export async function updateResources(
   runtime: OciRuntime,
-  id: ContainerId,
+  container: OciContainer,
   resources: LinuxResources,
 ): Promise<void> {
-  const args = [...globalArgs(runtime), 'update', '--resources', '-', id];
-  await runProgram(runtime.path, args, {
-    timeoutMs: commandTimeoutMs,
-    input: JSON.stringify(resources),
-  });
+  const args = ['update', '--resources', '-', container.id];
+  await runCommand(runtime, container, args, JSON.stringify(resources));
 }
 
 /** Removes what the runtime keeps of a container, its cgroup too; kills it when it still runs. Idempotent. */
-export async function deleteContainer(runtime: OciRuntime, id: string): Promise<void> {
-  await runProgram(runtime.path, [...globalArgs(runtime), 'delete', '--force', id], {
+export async function deleteContainer(runtime: OciRuntime, container: OciContainer): Promise<void> {
+  await runCommand(runtime, container, ['delete', '--force', container.id]);
+}
+
+async function runCommand(
+  runtime: OciRuntime,
+  { folder }: OciContainer,
+  ...[args, input]: [args: readonly string[], input?: string]
+): Promise<void> {
+  await runProgram(runtime.path, [...globalArgs(runtime), ...args], {
     timeoutMs: commandTimeoutMs,
+    env: runtimeEnvironment(folder),
+    ...(input === undefined ? {} : { input }),
   });
 }
 

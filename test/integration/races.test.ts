@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
@@ -203,6 +203,26 @@ describe('an OCI runtime', () => {
       expect(await daemon.leaks()).toEqual([]);
     },
   );
+
+  it('that dies while it starts leaves nothing that outlasts the container', async () => {
+    // As crun does with its own program; with a name as mkstemp(3) gives it.
+    const leave =
+      'f=$(mktemp $_LIBCONTAINER_STATEDIR/crun.XXXXXX); mount --bind /bin/true $f; kill -9 $$';
+    await using daemon = await startDaemon({ extraConfig: oddHandler(scripts, 'exec', leave) });
+    const { cri, place } = daemon;
+    const pod = await oddPod(daemon);
+    const containerId = await runContainer(cri, pod, containerConfig(image, forever));
+    const exec = cri.execSync({ containerId, cmd: ['true'], timeout: 5 });
+    await expect(exec).rejects.toMatchObject({ details: expect.stringContaining(containerId) });
+    const left = () => readdirSync(join(place.state, 'containers', containerId)).join(' ');
+    expect(left()).toMatch(/crun\.\w{6}/);
+    await daemon.kill();
+    await daemon.start();
+    expect(left()).not.toMatch(/crun\.\w{6}/);
+    await expect(cri.execSync({ containerId, cmd: ['true'], timeout: 5 })).rejects.toThrow();
+    await daemon.removeAllPods();
+    expect(await daemon.leaks()).toEqual([]);
+  });
 
   it('that ends without deleting is no reason to keep a container', async () => {
     const flag = join(scripts, 'odd');

@@ -2,10 +2,9 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from '#errors/fault.ts';
 import { type Child, type Command, startChild } from '#linux/child.ts';
-import { programPath } from '#linux/program.ts';
 import { readIfThere } from '#linux/read-file.ts';
 import { type Engine, handlerOf } from '#runtime/engine.ts';
-import { globalArgs } from '#runtime/oci-runtime.ts';
+import { globalArgs, runtimeEnvironment } from '#runtime/oci-runtime.ts';
 import { parseExact, stringifyExact } from '#runtime/spec/exact-json.ts';
 import type { Container } from './container.ts';
 
@@ -72,7 +71,7 @@ export function startExec(
   return startChild({
     path: runtime.path,
     args: [...globalArgs(runtime), ...args],
-    env: { PATH: programPath },
+    env: runtimeEnvironment(engine.layout.container(id).folder),
     stdio,
   });
 }

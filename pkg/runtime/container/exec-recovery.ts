@@ -1,9 +1,11 @@
 import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { unmount } from '#linux/mount.ts';
 import { allProcesses, commandLine } from '#linux/process-list.ts';
 import { inspectProcess } from '#linux/process.ts';
 import { readIfThere } from '#linux/read-file.ts';
 import type { Engine } from '#runtime/engine.ts';
+import { isRuntimeFile } from '#runtime/oci-runtime.ts';
 import type { Container } from './container.ts';
 import { execPidFile, isExecFile } from './exec-process.ts';
 import { killExec } from './kill-exec.ts';
@@ -19,8 +21,21 @@ const tickMs = 10;
  */
 export async function endLeftExecs(engine: Engine, container: Container): Promise<void> {
   const { folder } = engine.layout.container(container.id);
-  const specs = readdirSync(folder).filter(isExecFile);
+  const names = readdirSync(folder);
+  await endExecs(engine, container, names.filter(isExecFile));
+  for (const name of names.filter(isRuntimeFile)) {
+    unmount(join(folder, name));
+    rmSync(join(folder, name), { force: true });
+  }
+}
+
+async function endExecs(
+  engine: Engine,
+  container: Container,
+  specs: readonly string[],
+): Promise<void> {
   if (specs.length === 0) return;
+  const { folder } = engine.layout.container(container.id);
   const runtimes = allProcesses().map(({ pid }) => ({ pid, words: commandLine(pid) }));
   const inside = await engine.cgroups.processes(container.cgroupPath);
   for (const name of specs) {

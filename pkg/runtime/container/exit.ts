@@ -227,10 +227,12 @@ function exitReason(exit: Exit, oomKilled: boolean): string {
  * first one) and has the OCI runtime forget it. Idempotent.
  */
 export async function clearProcesses(engine: Engine, container: Container): Promise<void> {
-  await stage('kill', () => engine.cgroups.kill(container.cgroupPath));
-  const runtime = engine.handlers.get(container.runtimeHandler);
-  if (runtime !== undefined) await stage('runtime', () => deleteContainer(runtime, container.id));
-  await stage('cgroup', () => engine.cgroups.remove(container.cgroupPath));
+  const { id, cgroupPath, runtimeHandler } = container;
+  const { folder } = engine.layout.container(id);
+  await stage('kill', () => engine.cgroups.kill(cgroupPath));
+  const runtime = engine.handlers.get(runtimeHandler);
+  if (runtime !== undefined) await stage('runtime', () => deleteContainer(runtime, { id, folder }));
+  await stage('cgroup', () => engine.cgroups.remove(cgroupPath));
 }
 
 /** What keeps a container from ending, for an error message. */

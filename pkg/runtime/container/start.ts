@@ -76,7 +76,8 @@ async function startProcesses(engine: Engine, container: Container): Promise<voi
   await limitBlockio(engine, sandbox, container);
   const startedAt = now();
   const { hasStartHooks = false } = container;
-  await stage('runtime', () => startProcess(runtime, id, { hasStartHooks }));
+  const { folder } = engine.layout.container(id);
+  await stage('runtime', () => startProcess(runtime, { id, folder }, { hasStartHooks }));
   engine.containers.put({ ...container, state: { kind: 'running', process, startedAt } });
 }
 

@@ -88,10 +88,11 @@ async function applyToCgroup(
   resources: ContainerResources,
 ): Promise<void> {
   const runtime = handlerOf(engine, runtimeHandler);
+  const { folder } = engine.layout.container(id);
   try {
     const isUnified = engine.cgroups.mounts.mode === 'unified';
     const told = isUnified ? resources : withoutEndlessQuota(resources);
-    await updateResources(runtime, id, resourcesOf(told, [], engine.limits.cgroups));
+    await updateResources(runtime, { id, folder }, resourcesOf(told, [], engine.limits.cgroups));
     await engine.cgroups.setLimits(cgroupPath, beyond(engine, runtime, resources));
   } catch (error) {
     await engine.exits.check(engine, id);

@@ -59,7 +59,8 @@ export async function stopInit(engine: Engine, sandbox: Sandbox): Promise<void> 
   await engine.cgroups.kill(cgroup);
   // It may be configured no more.
   const runtime = engine.handlers.get(sandbox.config.runtimeHandler);
-  if (runtime !== undefined) await deleteContainer(runtime, sandbox.id);
+  const { init: folder } = engine.layout.sandbox(sandbox.id);
+  if (runtime !== undefined) await deleteContainer(runtime, { id: sandbox.id, folder });
   await engine.cgroups.remove(cgroup);
 }
 
