@@ -63,7 +63,7 @@ function proxyEnvironment(environment: NodeJS.ProcessEnv): Record<string, string
 /** The signal that tells us to stop, once it comes. */
 function stopSignal(): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
-  for (const name of ['SIGTERM', 'SIGINT'] as const) {
+  for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
     process.on(name, () => {
       watchOverEnd();
       resolve(name);

@@ -28,6 +28,8 @@ const endless = new Set(['GetContainerEvents']);
 
 /** Nobody's fault. */
 const expected = new Set<FaultCode>(['not-found', 'cancelled']);
+/** kubelet's probes do so in each of their periods: a command that takes too long, or is not there. */
+const expectedOfExec = new Set<FaultCode>(['deadline-exceeded', 'failed-precondition']);
 
 /** What messages name that an operation may be about. */
 export type Subject = {
@@ -66,8 +68,7 @@ export async function answerCall<Answer extends Subject>(
       done(answer);
     } catch (error) {
       const failure = toServiceError(error, actOf(rpc, request));
-      const isExpected = expected.has(faultCode(error));
-      const failureLevel = isExpected ? level : 'error';
+      const failureLevel = isExpected(rpc, faultCode(error)) ? level : 'error';
       log[failureLevel]({ ...fields({}), code: status[failure.code] }, failure.details);
       failed(failure);
     }
@@ -81,6 +82,10 @@ function subjectOf({ podSandboxId, containerId, image }: Subject): Record<string
     ...(containerId ? { containerId } : {}),
     ...(image?.image ? { image: image.image } : {}),
   };
+}
+
+function isExpected(rpc: string, code: FaultCode): boolean {
+  return expected.has(code) || (rpc === 'ExecSync' && expectedOfExec.has(code));
 }
 
 /** As in `ExecSync of "6f0a…"`. */

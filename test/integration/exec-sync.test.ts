@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { status } from '@grpc/grpc-js';
 import { describe, expect } from 'vitest';
 import { test } from './harness/fixture.ts';
@@ -58,6 +59,10 @@ describe('ExecSync', () => {
         () => !processes(place).some(({ command }) => command.includes('sleep 65432')),
       );
       expect((await exec(cri, containerId, 'echo alive')).stdout).toBe('alive\n');
+      // Probes do this all the time.
+      const lines = (await readFile(place.log, 'utf8')).split('\n');
+      const told = lines.filter((line) => line.includes('sleep 65432'));
+      expect(told).toEqual([expect.stringContaining('"level":"debug"')]);
     },
   );
 

@@ -1,4 +1,4 @@
-import { rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect } from 'vitest';
 import { ContainerState, PodSandboxState } from '#api/cri/v1/types.ts';
@@ -143,4 +143,15 @@ describe('SIGTERM', () => {
     await daemon.stop();
     expect(await leftovers(daemon.place)).toEqual([]);
   });
+});
+
+test('a daemon whose terminal is closed ends in order', async ({ daemon }) => {
+  process.kill(daemon.pid, 'SIGHUP');
+  await eventually('it ends', async () =>
+    /"signal":"SIGHUP"[^\n]*\n(.*\n)*.*"message":"stopped; /.test(
+      await readFile(daemon.place.log, 'utf8'),
+    ),
+  );
+  await daemon.stop();
+  await daemon.start();
 });

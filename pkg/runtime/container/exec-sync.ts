@@ -13,7 +13,7 @@ import {
   runningContainer,
   startExec,
 } from './exec-process.ts';
-import { killExec } from './kill-exec.ts';
+import { type Exec, killExec } from './kill-exec.ts';
 
 export type ExecResult = {
   readonly stdout: Buffer;
@@ -75,7 +75,7 @@ async function run(
   const isLimited = timeoutMs > 0 && timeoutMs <= maxTimeoutMs;
   const cut = isLimited ? AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]) : signal;
   using killed = rejectWhenAborted(cut, async () => {
-    await killExec(engine, container, { runtimePid: child.pid, pid: execPid(files) });
+    await kill(engine, container, { runtimePid: child.pid, pid: execPid(files) });
     const why = signal.aborted ? 'its caller has gone' : `it ran longer than ${timeoutMs} ms`;
     return new Fault(
       'deadline-exceeded',
@@ -88,6 +88,17 @@ async function run(
   await within(Promise.all(outputs.map(({ ended }) => ended)), drainTimeoutMs);
   const [out, err] = outputs;
   return { stdout: out.collected.bytes(), stderr: err.collected.bytes(), exitCode };
+}
+
+/** A command that cannot be killed is an operator's business, whatever its caller makes of it. */
+async function kill(engine: Engine, container: Container, exec: Exec): Promise<void> {
+  try {
+    await killExec(engine, container, exec);
+  } catch (error) {
+    const fields = { containerId: container.id, error };
+    engine.log.error(fields, 'an exec that ran too long, or for nobody, goes on');
+    throw error;
+  }
 }
 
 type Collected = { readonly collected: CollectedOutput; readonly ended: Promise<void> };

@@ -21,7 +21,7 @@ const reapTimeoutMs = 1_000;
 const retryMs = 5;
 
 /** An exec under way: the OCI runtime that waits for it and, once it has begun, its own process. */
-type Exec = { readonly runtimePid: number | undefined; readonly pid: number | undefined };
+export type Exec = { readonly runtimePid: number | undefined; readonly pid: number | undefined };
 
 /**
  * Kills an exec'd command and what it started: the processes of its session, and its descendants
