@@ -6,6 +6,8 @@ import { ContainerState } from '#api/cri/v1/types.ts';
 import type { Cri } from './harness/client.ts';
 import { type Daemon, startDaemon } from './harness/daemon.ts';
 import { test } from './harness/fixture.ts';
+import { processes } from './harness/leftovers.ts';
+import type { Place } from './harness/place.ts';
 import {
   containerConfig,
   containerStatus,
@@ -165,6 +167,10 @@ function oddHandler(folder: string, command: string, instead: string): string {
   return `[runtime.handlers]\ncrun = { path = "crun" }\nodd = { path = "${path}" }\n`;
 }
 
+function runs(place: Place, command: RegExp): boolean {
+  return processes(place).some((process) => command.test(process.command));
+}
+
 describe('an OCI runtime', () => {
   const image = inject('busybox');
   let scripts: string;
@@ -203,6 +209,23 @@ describe('an OCI runtime', () => {
       expect(await daemon.leaks()).toEqual([]);
     },
   );
+
+  it('that creates a container still for a daemon that is gone is ended by the next one', async () => {
+    const extraConfig = oddHandler(scripts, 'create', 'exec sleep 54321');
+    await using daemon = await startDaemon({ extraConfig });
+    const { cri, place } = daemon;
+    const pod = await oddPod(daemon);
+    const containerId = await createContainer(cri, pod, containerConfig(image, forever));
+    const start = expect(cri.startContainer({ containerId })).rejects.toMatchObject({ code: 14 });
+    await eventually('it creates', () => runs(place, /conmon/));
+    await daemon.kill();
+    await start;
+    await daemon.start();
+    expect(await containerStatus(cri, containerId)).toMatchObject({ reason: 'StartError' });
+    await eventually('it is gone', () => !runs(place, /./));
+    await daemon.removeAllPods();
+    expect(await daemon.leaks()).toEqual([]);
+  });
 
   it('that dies while it starts leaves nothing that outlasts the container', async () => {
     // As crun does with its own program; with a name as mkstemp(3) gives it.
