@@ -21,6 +21,22 @@ it('finds by id, by an unambiguous beginning of it, and by key', () => {
   expect(() => registry.get('zzz')).toThrow('no sandbox "zzz"');
 });
 
+it('knows of an end that cannot be written down, and of nothing else', () => {
+  const { database, registry } = open();
+  const changes: unknown[] = [];
+  registry.put({ id: 'a', name: 'runs' });
+  registry.watch((...change) => changes.push(change));
+  database.close();
+  expect(() => registry.put({ id: 'a', name: 'begins' })).toThrow('write the record of "a"');
+  expect(registry.get('a').name).toBe('runs');
+  const reasons: unknown[] = [];
+  const ended = { id: 'a', name: 'ended' };
+  registry.putEnd(ended, (error) => reasons.push(error));
+  expect(registry.get('a')).toBe(ended);
+  expect(changes).toEqual([[{ id: 'a', name: 'runs' }, ended]]);
+  expect(reasons).toHaveLength(1);
+});
+
 it('brings back what was put, and names what cannot be read', () => {
   const { database, registry } = open();
   registry.put({ id: 'a', name: 'first' });

@@ -10,7 +10,7 @@ export type Watcher<Item> = (
 
 /**
  * All objects of one kind, in memory and in the database alike: a change is committed before it can
- * be seen. Reading takes no lock, so that status calls never wait for a slow operation.
+ * be seen, but for an end. Reading takes no lock, so that status calls never wait for a slow operation.
  */
 export class Registry<Item extends { readonly id: string }> {
   readonly #kind: Kind;
@@ -39,10 +39,21 @@ export class Registry<Item extends { readonly id: string }> {
   }
 
   put(item: Item): void {
-    const before = this.#items.get(item.id);
     this.#table.put(item);
-    this.#remember(item);
-    this.#watcher(before, item);
+    this.#take(item);
+  }
+
+  /**
+   * As `put`, for an end: that is so whether it can be written down or not, and a disk that takes nothing
+   * any more must not keep anything running. The next start finds it out again. `unwritten` is told why.
+   */
+  putEnd(item: Item, unwritten: (error: unknown) => void): void {
+    try {
+      this.#table.put(item);
+    } catch (error) {
+      unwritten(error);
+    }
+    this.#take(item);
   }
 
   /** Forgets the item and frees its key. */
@@ -83,6 +94,12 @@ export class Registry<Item extends { readonly id: string }> {
     const item = this.find(idOrPrefix);
     if (item === undefined) throw new Fault('not-found', `no ${this.#kind} "${idOrPrefix}"`);
     return item;
+  }
+
+  #take(item: Item): void {
+    const before = this.#items.get(item.id);
+    this.#remember(item);
+    this.#watcher(before, item);
   }
 
   #remember(item: Item): void {

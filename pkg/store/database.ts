@@ -25,11 +25,18 @@ export type Database = {
 /** Opens the database at `path` (`:memory:` for tests), making it and its folder when missing. */
 export function openDatabase(path: string): Database {
   const sql = open(path);
+  const write = (statement: string): void => {
+    try {
+      sql.exec(statement);
+    } catch (cause) {
+      throw writeFault(`write to the state database "${path}"`, cause);
+    }
+  };
   function transaction<Result>(work: () => Result): Result {
-    sql.exec('BEGIN IMMEDIATE');
+    write('BEGIN IMMEDIATE');
     try {
       const result = work();
-      sql.exec('COMMIT');
+      write('COMMIT');
       return result;
     } catch (error) {
       if (sql.isTransaction) sql.exec('ROLLBACK');

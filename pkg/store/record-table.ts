@@ -14,10 +14,12 @@ export class RecordTable<Item extends { readonly id: string }> {
   readonly #delete: StatementSync;
   readonly #all: StatementSync;
   readonly #fields: readonly string[];
+  readonly #place: string;
 
   /** `fields` are those without which a record cannot be used. */
   constructor(database: Database, name: string, fields: readonly (keyof Item & string)[]) {
     this.#fields = fields;
+    this.#place = `the state database "${database.sql.location() ?? ':memory:'}"`;
     database.migrate(name, [
       `CREATE TABLE ${name} (id TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT`,
     ]);
@@ -30,13 +32,17 @@ export class RecordTable<Item extends { readonly id: string }> {
     try {
       this.#put.run(record.id, JSON.stringify(record));
     } catch (cause) {
-      throw writeFault(`record "${record.id}"`, cause);
+      throw writeFault(`write the record of "${record.id}" to ${this.#place}`, cause);
     }
   }
 
   /** Succeeds also when there is no such record. */
   delete(id: string): void {
-    this.#delete.run(id);
+    try {
+      this.#delete.run(id);
+    } catch (cause) {
+      throw writeFault(`delete the record of "${id}" from ${this.#place}`, cause);
+    }
   }
 
   /** Everything readable, oldest first, and what is not. */

@@ -1,13 +1,20 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm, rmdir, statfs, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, rmdir, statfs, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { expect, inject, test } from 'vitest';
 import { startDaemon } from './harness/daemon.ts';
 import { buildImage, buildLayer } from './harness/image.ts';
-import { containerConfig, runPod, runToEnd, uniqueName } from './harness/pods.ts';
+import {
+  containerConfig,
+  forever,
+  runContainer,
+  runPod,
+  runToEnd,
+  uniqueName,
+} from './harness/pods.ts';
 import { push } from './harness/registry.ts';
 import { eventually } from './harness/wait.ts';
 
@@ -65,8 +72,17 @@ test('a pod on a full disk says so, and works once there is room', async () => {
   const { cri } = daemon;
   const busybox = inject('busybox');
   await cri.pullImage({ image: { image: busybox } });
+  const running = await runContainer(cri, await runPod(daemon), containerConfig(busybox, forever));
   const filler = join(disk.directory, 'filler');
   await writeFile(filler, randomBytes(sizeBytes)).catch(() => {});
+
+  const exec = cri.execSync({ containerId: running, cmd: ['true'], timeout: 5 });
+  await expect(exec).rejects.toMatchObject({
+    code: status.RESOURCE_EXHAUSTED,
+    details: expect.stringMatching(new RegExp(`exec in .*${running}".*write ".*exec-.*ENOSPC`)),
+  });
+  const files = await readdir(join(daemon.place.state, 'containers', running));
+  expect(files.filter((name) => name.startsWith('exec-'))).toEqual([]);
 
   const config = containerConfig(busybox, { command: ['/bin/echo', 'room'] });
   const attempt = async () => runToEnd(cri, await runPod(daemon), config);

@@ -1,6 +1,7 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { makeDirectoryInRoot, readFileInRoot } from '#linux/in-root.ts';
+import { writeWhole } from '#linux/write-file.ts';
 import { applyEdits } from '#runtime/cdi/apply.ts';
 import { findEdits } from '#runtime/cdi/devices.ts';
 import { type Engine, handlerOf, type ImageForContainer } from '#runtime/engine.ts';
@@ -79,8 +80,8 @@ export async function makeBundle(
     const spec = applyEdits(plain, await findEdits(config.cdiDevices, engine.cdiSpecDirs));
     const filter = engine.seccompFilters.annotations(id, runtime, spec.linux.seccomp);
     const annotations = { ...spec.annotations, ...filter };
-    writeFileSync(paths.config, stringifyExact({ ...spec, annotations }), { mode: 0o600 });
-    writeFileSync(paths.process, stringifyExact(spec.process), { mode: 0o600 });
+    writeWhole(paths.config, stringifyExact({ ...spec, annotations }), 0o600);
+    writeWhole(paths.process, stringifyExact(spec.process), 0o600);
     const hasStartHooks = spec.hooks?.['poststart'] === undefined ? undefined : true;
     return { user, imageRefs: volumes.imageRefs, ...given({ hasStartHooks }) };
   });

@@ -1,8 +1,9 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { Fault } from '#errors/fault.ts';
+import { Fault, faultCode } from '#errors/fault.ts';
 import { type Child, type Command, startChild } from '#linux/child.ts';
 import { readIfThere } from '#linux/read-file.ts';
+import { writeWhole } from '#linux/write-file.ts';
 import { type Engine, handlerOf } from '#runtime/engine.ts';
 import { globalArgs, runtimeEnvironment } from '#runtime/oci-runtime.ts';
 import { parseExact, stringifyExact } from '#runtime/spec/exact-json.ts';
@@ -36,12 +37,17 @@ export function prepareExec(
   const own = parseExact<Process>(readFileSync(from, 'utf8'));
   const env = hasTerminal ? withTerm(own.env ?? []) : own.env;
   const process = { ...own, env, args: command, terminal: hasTerminal };
-  writeFileSync(spec, stringifyExact(process), { mode: 0o600 });
   const pid = execPidFile(spec);
   const remove = (): void => {
     rmSync(spec, { force: true });
     rmSync(pid, { force: true });
   };
+  try {
+    writeWhole(spec, stringifyExact(process), 0o600);
+  } catch (cause) {
+    remove();
+    throw new Fault(faultCode(cause), `exec in container "${id}"`, { cause });
+  }
   return { spec, pid, hasTerminal, [Symbol.dispose]: remove };
 }
 

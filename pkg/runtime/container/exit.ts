@@ -134,7 +134,10 @@ export class ExitWatch {
     const isWanted = this.#killed.has(container.id);
     const state = await explainExit(engine, container, { ...exit, isWanted });
     // Its limits may have changed meanwhile.
-    engine.containers.put({ ...engine.containers.get(container.id), state });
+    engine.containers.putEnd({ ...engine.containers.get(container.id), state }, (error) => {
+      const fields = { containerId: container.id, error };
+      engine.log.error(fields, 'the end of a container is not on record');
+    });
     const sandbox = engine.sandboxes.find(container.sandboxId);
     if (sandbox !== undefined) noticeEndOfInit(engine, sandbox);
     this.#goneSince.delete(container.id);
@@ -195,7 +198,7 @@ async function explainExit(
     exitCode: exit.exitCode,
     reason: exitReason(exit, oomKilled),
     message: exit.lost
-      ? 'its monitor was gone when the container ended, so the exit code is lost'
+      ? 'its monitor was gone when the container ended, or could not write, so the exit code is lost'
       : '',
   };
 }

@@ -69,5 +69,7 @@ function signalOnce(engine: Engine, { id }: Container, process: ProcessId): void
   const { stopSignal, stopSignalled } = engine.containers.get(id);
   if (stopSignalled === true) return;
   signalProcess(process, signalNumber(stopSignal) ?? SIGTERM);
-  engine.containers.put({ ...engine.containers.get(id), stopSignalled: true });
+  engine.containers.putEnd({ ...engine.containers.get(id), stopSignalled: true }, (error) => {
+    engine.log.warn({ containerId: id, error }, 'that a stop signal was sent is not on record');
+  });
 }

@@ -1,6 +1,7 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync } from 'node:fs';
 import type { Spec } from '#api/oci/runtime.ts';
 import { Fault, faultCode } from '#errors/fault.ts';
+import { writeWhole } from '#linux/write-file.ts';
 import { type CgroupLimits, type Engine, handlerOf } from '#runtime/engine.ts';
 import { given } from '#runtime/given.ts';
 import { type OciRuntime, updateResources } from '#runtime/oci-runtime.ts';
@@ -77,7 +78,7 @@ function writeResources(engine: Engine, { id }: Container, resources: ContainerR
   const { devices } = spec.linux.resources;
   const limits = resourcesOf(withoutEndlessQuota(resources), devices, engine.limits.cgroups);
   const linux = { ...spec.linux, resources: limits };
-  writeFileSync(`${path}.new`, stringifyExact({ ...spec, linux }), { mode: 0o600 });
+  writeWhole(`${path}.new`, stringifyExact({ ...spec, linux }), 0o600);
   renameSync(`${path}.new`, path);
 }
 

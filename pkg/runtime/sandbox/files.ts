@@ -1,5 +1,6 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { hostname as nodeHostname } from 'node:os';
+import { writeWhole } from '#linux/write-file.ts';
 import type { SandboxId } from '#runtime/id.ts';
 import type { SandboxConfig } from './sandbox.ts';
 
@@ -13,18 +14,9 @@ export function podHostname(id: SandboxId, config: SandboxConfig): string {
 
 /** Writes the pod's /etc/hostname, /etc/hosts and /etc/resolv.conf, world-readable. */
 export function writeSandboxFiles(paths: Paths, id: SandboxId, config: SandboxConfig): void {
-  write(paths.hostname, `${podHostname(id, config)}\n`);
-  write(paths.hosts, readNodeFile('/etc/hosts'));
-  write(paths.resolvConf, resolvConf(config.dns));
-}
-
-/** Of a disk that is full, Node does not say which. */
-function write(path: string, text: string): void {
-  try {
-    writeFileSync(path, text, { mode: 0o644 });
-  } catch (cause) {
-    throw new Error(`write "${path}"`, { cause });
-  }
+  writeWhole(paths.hostname, `${podHostname(id, config)}\n`, 0o644);
+  writeWhole(paths.hosts, readNodeFile('/etc/hosts'), 0o644);
+  writeWhole(paths.resolvConf, resolvConf(config.dns), 0o644);
 }
 
 /** resolv.conf(5) of a DNS configuration; the node's own when there is none. */

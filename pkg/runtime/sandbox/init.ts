@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Fault } from '#errors/fault.ts';
 import { bindMount } from '#linux/mount.ts';
 import { identifyProcess, isAlive, type ProcessId } from '#linux/process.ts';
+import { writeWhole } from '#linux/write-file.ts';
 import { stringifyExact } from '#runtime/spec/exact-json.ts';
 import { cgroupOf, ociCgroupsPath } from '#runtime/cgroup-path.ts';
 import { type Engine, handlerOf } from '#runtime/engine.ts';
@@ -21,9 +22,7 @@ export async function startInit(engine: Engine, sandbox: Sandbox): Promise<Proce
     mkdirSync(join(bundle, 'rootfs', folder), { recursive: true, mode: 0o755 });
   }
   writeFileSync(join(bundle, 'rootfs', 'init'), '');
-  writeFileSync(join(bundle, 'config.json'), stringifyExact(initSpec(engine, sandbox)), {
-    mode: 0o600,
-  });
+  writeWhole(join(bundle, 'config.json'), stringifyExact(initSpec(engine, sandbox)), 0o600);
   const pidFile = join(bundle, 'pid');
   try {
     const runtime = handlerOf(engine, sandbox.config.runtimeHandler);
@@ -49,7 +48,9 @@ export function noticeEndOfInit(engine: Engine, sandbox: Sandbox): void {
     { sandboxId: id, pid: init.pid },
     'the init of a pod has ended, and the pod with it',
   );
-  engine.sandboxes.put({ ...sandbox, state: 'stopped' });
+  engine.sandboxes.putEnd({ ...sandbox, state: 'stopped' }, (error) => {
+    engine.log.error({ sandboxId: id, error }, 'the end of a pod is not on record');
+  });
 }
 
 /** Ends the init, and with it every process of the pod's pid namespace. Idempotent. */

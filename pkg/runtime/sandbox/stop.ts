@@ -20,7 +20,9 @@ export async function stopSandbox(engine: Engine, idOrPrefix: string): Promise<v
 /** For a caller that holds the sandbox's lock. */
 export async function stopHeld(engine: Engine, sandbox: Sandbox): Promise<void> {
   // From here on no container can be created or started in it.
-  engine.sandboxes.put({ ...sandbox, state: 'stopped' });
+  engine.sandboxes.putEnd({ ...sandbox, state: 'stopped' }, (error) => {
+    engine.log.error({ sandboxId: sandbox.id, error }, 'the end of a pod is not on record');
+  });
   try {
     const containers = containersOf(engine, sandbox);
     await settleAll(containers.map((container) => endContainer(engine, container)));
