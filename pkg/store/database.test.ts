@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { openDatabase } from './database.ts';
 import { checkDatabaseFile } from './read-records.ts';
@@ -83,4 +84,23 @@ it('keeps all of a transaction or nothing', () => {
     });
   expect(failing).toThrow('half-way');
   expect(database.sql.prepare('SELECT * FROM a').all()).toEqual([]);
+});
+
+it('does not wait long for another process that writes, and says that there is one', () => {
+  const path = join(folder, 'gantry.db');
+  const database = openDatabase(path);
+  const table = new RecordTable<{ id: string }>(database, 'things', ['id']);
+  using other = new DatabaseSync(path);
+  other.exec('BEGIN IMMEDIATE');
+  const beganAt = performance.now();
+  expect(() => table.put({ id: 'a' })).toThrow(
+    expect.objectContaining({
+      code: 'unavailable',
+      message: `write the record of "a" to the state database "${path}": another process writes to it`,
+    }),
+  );
+  expect(performance.now() - beganAt).toBeLessThan(2_000);
+  other.exec('ROLLBACK');
+  table.put({ id: 'a' });
+  database.close();
 });

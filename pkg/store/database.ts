@@ -66,6 +66,12 @@ export function openDatabase(path: string): Database {
   };
 }
 
+/**
+ * How long a write waits for one of another process, such as an operator's `sqlite3`, and with it the
+ * whole daemon.
+ */
+const writePatienceMs = 100;
+
 /** More than the records of a full node take. */
 const reserveBytes = 4 * 1024 * 1024;
 
@@ -84,19 +90,23 @@ function reserveRoom(sql: DatabaseSync): void {
     sql.exec('DROP TABLE reserve');
   } catch (error) {
     // On a disk that is full already we do without.
-    if (!isFull(error)) throw error;
+    if (!hasCode(error, SQLITE_FULL)) throw error;
   }
 }
 
-/** A failure to write, as a Fault that tells a full disk from a broken one. */
+const SQLITE_BUSY = 5;
+/** Or an SQLITE_IOERR for want of space, which sqlite.org/rescode.html tells apart. */
+const SQLITE_FULL = 13;
+
+/** A failure to write, as a Fault that tells a full disk, and another writer, from a broken disk. */
 export function writeFault(act: string, cause: unknown): Fault {
-  return new Fault(isFull(cause) ? 'resource-exhausted' : 'internal', act, { cause });
+  if (hasCode(cause, SQLITE_FULL)) return new Fault('resource-exhausted', act, { cause });
+  if (!hasCode(cause, SQLITE_BUSY)) return new Fault('internal', act, { cause });
+  return new Fault('unavailable', `${act}: another process writes to it`, { cause });
 }
 
-/** SQLITE_FULL, or an SQLITE_IOERR for want of space, which sqlite.org/rescode.html tells apart. */
-function isFull(error: unknown): boolean {
-  const SQLITE_FULL = 13;
-  return error instanceof Error && 'errcode' in error && error.errcode === SQLITE_FULL;
+function hasCode(error: unknown, code: number): boolean {
+  return error instanceof Error && 'errcode' in error && error.errcode === code;
 }
 
 /** Throws when pages of the file are not what they should be. Takes milliseconds on a full node. */
@@ -117,6 +127,7 @@ function open(path: string): DatabaseSync {
     checkWhole(sql);
     sql.exec('CREATE TABLE IF NOT EXISTS schema (owner TEXT PRIMARY KEY, version INTEGER) STRICT');
     if (path !== ':memory:') reserveRoom(sql);
+    sql.exec(`PRAGMA busy_timeout = ${writePatienceMs}`);
     opened.move();
     return sql;
   } catch (cause) {
