@@ -31,6 +31,8 @@ export async function runProgram(
     readonly timeoutMs: number;
     readonly input?: string;
     readonly env?: Readonly<Record<string, string>>;
+    /** What it is to do, for the error; the first argument, when missing. */
+    readonly command?: string;
   },
 ): Promise<string> {
   using input = openScratch(options.input);
@@ -50,7 +52,8 @@ export async function runProgram(
   clearInterval(timer);
   if (exitCode === 0) return output.text();
   const why = isLate ? `no answer within ${timeoutMs} ms` : `exit status ${exitCode}`;
-  const message = `${path} ${args[0] ?? ''}: ${errors.text().trim() || why}`;
+  const { command = args[0] ?? '' } = options;
+  const message = `${path} ${command}: ${errors.text().trim() || why}`;
   throw new ProgramError(message, isLate ? undefined : exitCode);
 }
 

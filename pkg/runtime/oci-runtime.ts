@@ -107,8 +107,8 @@ export async function updateResources(
   container: OciContainer,
   resources: LinuxResources,
 ): Promise<void> {
-  const args = ['update', '--resources', '-', container.id];
-  await runCommand(runtime, container, args, JSON.stringify(resources));
+  const words = ['update', '--resources', '-', container.id] as const;
+  await runCommand(runtime, container, words, JSON.stringify(resources));
 }
 
 /** Removes what the runtime keeps of a container, its cgroup too; kills it when it still runs. Idempotent. */
@@ -119,9 +119,11 @@ export async function deleteContainer(runtime: OciRuntime, container: OciContain
 async function runCommand(
   runtime: OciRuntime,
   { folder }: OciContainer,
-  ...[args, input]: [args: readonly string[], input?: string]
+  ...[words, input]: [words: readonly [command: string, ...string[]], input?: string]
 ): Promise<void> {
-  await runProgram(runtime.path, [...globalArgs(runtime), ...args], {
+  const [command] = words;
+  await runProgram(runtime.path, [...globalArgs(runtime), ...words], {
+    command,
     timeoutMs: commandTimeoutMs,
     env: runtimeEnvironment(folder),
     ...(input === undefined ? {} : { input }),
