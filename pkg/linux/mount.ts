@@ -1,6 +1,6 @@
 import { readText } from './read-file.ts';
 import { closeSync, realpathSync } from 'node:fs';
-import { Fault, isErrno } from '#errors/fault.ts';
+import { describe, Fault, isErrno } from '#errors/fault.ts';
 import {
   check,
   fsconfig,
@@ -176,18 +176,38 @@ export function unmount(target: string): void {
 
 /** The mount points at and below `dir`, each once, the deepest first: the order to unmount in. */
 export function mountPointsUnder(dir: string): string[] {
-  const top = realPath(dir);
-  if (top === undefined) return [];
-  const points = readText('/proc/self/mountinfo')
-    .split('\n')
-    .map((line) => decodeOctal(line.split(' ')[4] ?? ''))
-    .filter((point) => point === top || point.startsWith(top === '/' ? '/' : `${top}/`));
-  return [...new Set(points)].toSorted((a, b) => b.split('/').length - a.split('/').length);
+  return pointsUnder(dir, mountPoints());
 }
 
-/** Detaches all that is mounted at and below `dir`, so that removing it removes nothing else. */
-export function unmountUnder(dir: string): void {
-  for (const point of mountPointsUnder(dir)) unmount(point);
+/**
+ * Detaches all that is mounted at and below each of the directories, so that removing them removes
+ * nothing else. Returns, for each, what went wrong. All mounts of the node are read for it, once.
+ */
+export function unmountUnder(dirs: readonly string[]): (string | undefined)[] {
+  const points = mountPoints();
+  return dirs.map((dir) => {
+    try {
+      for (const point of pointsUnder(dir, points)) unmount(point);
+      return undefined;
+    } catch (error) {
+      return describe(error);
+    }
+  });
+}
+
+function pointsUnder(dir: string, points: readonly string[]): string[] {
+  const top = realPath(dir);
+  if (top === undefined) return [];
+  const below = points.filter(
+    (point) => point === top || point.startsWith(top === '/' ? '/' : `${top}/`),
+  );
+  return [...new Set(below)].toSorted((a, b) => b.split('/').length - a.split('/').length);
+}
+
+/** Those of the node. The kernel makes the list anew for each who reads it. */
+function mountPoints(): string[] {
+  const lines = readText('/proc/self/mountinfo').split('\n');
+  return lines.map((line) => decodeOctal(line.split(' ')[4] ?? ''));
 }
 
 /** proc_pid_mountinfo(5) has resolved paths only. */

@@ -1,3 +1,4 @@
+import { unmountUnder } from './mount.ts';
 import { makeNamespaces, type NamespaceRequest, unpin } from './namespace-create.ts';
 import type { HomeNamespaces } from './namespace-home.ts';
 import { readSysctl, setIfThere } from './namespace-sysctl.ts';
@@ -33,6 +34,7 @@ export function createOperations(home: HomeNamespaces, host: NetlinkSocket) {
   return {
     createNamespaces: (request: NamespaceRequest) => makeNamespaces(home, request),
     removeNamespace: (path: string) => unpin(path),
+    unmountUnder: (dirs: readonly string[]) => unmountUnder(dirs),
     readSysctls: (paths: readonly string[]) => paths.map(readSysctl),
     setSysctl: ({ path, value }: { readonly path: string; readonly value: string }) =>
       setIfThere(path, value),

@@ -3,6 +3,7 @@ import { Fault } from '#errors/fault.ts';
 import type { Log } from '#log/log.ts';
 import type { Mount } from '#linux/mount.ts';
 import type { SystemThread } from '#linux/system-thread.ts';
+import type { Unmounter } from '#linux/unmounter.ts';
 import type { KeyedLock } from '#store/keyed-lock.ts';
 import type { SingleFlight } from '#store/single-flight.ts';
 import type { CgroupDriver } from './cgroup-path.ts';
@@ -99,6 +100,7 @@ export type Engine = {
   readonly log: Log;
   readonly layout: Layout;
   readonly thread: SystemThread;
+  readonly unmounter: Unmounter;
   readonly images: Images;
   readonly network: PodNetwork;
   readonly cgroups: Cgroups;

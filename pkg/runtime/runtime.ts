@@ -1,4 +1,5 @@
 import { mkdirSync } from 'node:fs';
+import { Unmounter } from '#linux/unmounter.ts';
 import type { Database } from '#store/database.ts';
 import { KeyedLock } from '#store/keyed-lock.ts';
 import { RecordTable } from '#store/record-table.ts';
@@ -52,6 +53,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Engine> {
   const engine: Engine = {
     ...surroundings,
     layout: createLayout(state),
+    unmounter: new Unmounter(options.thread),
     sandboxes: new Registry(
       'sandbox',
       new RecordTable<Sandbox>(database, 'sandboxes', ['id', 'config', 'state', 'cgroup']),

@@ -19,7 +19,7 @@ beforeEach(() => {
 });
 
 afterEach(async () => {
-  unmountUnder(folder);
+  unmountUnder([folder]);
   rmSync(folder, { recursive: true });
   await thread.run('deleteLinks', [hostEnd]);
   await thread.close();

@@ -1,6 +1,5 @@
 import { rm } from 'node:fs/promises';
 import { Fault, faultCode } from '#errors/fault.ts';
-import { unmountUnder } from '#linux/mount.ts';
 import type { Engine } from '#runtime/engine.ts';
 import { stage } from '#trace/span.ts';
 import { endMonitor } from '#runtime/monitor.ts';
@@ -34,7 +33,7 @@ export async function releaseContainer(engine: Engine, container: Container): Pr
   const hasRun = container.state.kind !== 'created' && container.state.kind !== 'creating';
   if (hasRun && !(await engine.exits.isCleared(id))) await clearProcesses(engine, container);
   if (hasRun) await stage('monitor', () => endMonitor(engine.layout, id));
-  stage('unmount', () => unmountUnder(paths.folder));
+  await stage('unmount', () => engine.unmounter.unmountUnder(paths.folder));
   await stage('snapshot', () => engine.images.releaseRootfs(id));
   await stage('image', () => releaseImageVolumes(engine, container));
   await stage('delete', () => rm(paths.folder, { recursive: true, force: true }));

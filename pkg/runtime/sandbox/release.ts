@@ -1,5 +1,4 @@
 import { rm } from 'node:fs/promises';
-import { unmountUnder } from '#linux/mount.ts';
 import { removeNamespace } from '#linux/namespace.ts';
 import type { Engine } from '#runtime/engine.ts';
 import { stage } from '#trace/span.ts';
@@ -17,7 +16,7 @@ export async function releaseSandbox(engine: Engine, sandbox: Sandbox): Promise<
       await removeNamespace(engine.thread, paths.namespace(kind));
     }
   });
-  stage('unmount', () => unmountUnder(paths.folder));
+  await stage('unmount', () => engine.unmounter.unmountUnder(paths.folder));
 }
 
 /** Removes what is left of a released sandbox that has no containers, its record last. Idempotent. */
