@@ -210,6 +210,12 @@ export async function endMonitor(layout: Layout, id: ContainerId): Promise<void>
   }
 }
 
+/** Ends a container's monitor at once, and with it the OCI runtime that it waits for. Idempotent. */
+export function killMonitorOf(layout: Layout, id: ContainerId): void {
+  const { monitorPidFile } = layout.container(id);
+  if (isMonitorOf(Number(readIfThere(monitorPidFile) ?? 0), id)) killMonitor(monitorPidFile);
+}
+
 /** The pid may be another's by now; nothing else has the container's id on its command line so. */
 function isMonitorOf(pid: number, id: ContainerId): boolean {
   if (pid === 0 || identifyProcess(pid) === undefined) return false;

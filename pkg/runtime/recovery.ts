@@ -7,7 +7,7 @@ import { clearProcesses } from './container/exit.ts';
 import { containerOfOwner } from './container/image-volumes.ts';
 import { releaseContainer } from './container/remove.ts';
 import type { Engine } from './engine.ts';
-import { endMonitor } from './monitor.ts';
+import { killMonitorOf } from './monitor.ts';
 import { forgetSandbox, releaseSandbox } from './sandbox/release.ts';
 import type { Sandbox } from './sandbox/sandbox.ts';
 
@@ -64,7 +64,7 @@ async function recoverContainer(engine: Engine, container: Container): Promise<v
 /** Nobody knows how far it came, and its caller has been told that it failed. */
 async function endInterruptedStart(engine: Engine, container: Container): Promise<void> {
   // Else it goes on, however long the OCI runtime takes, and makes what nobody will start.
-  await endMonitor(engine.layout, container.id);
+  killMonitorOf(engine.layout, container.id);
   await clearProcesses(engine, container);
   const message = 'gantryd was ended while it started the container';
   const state = {
