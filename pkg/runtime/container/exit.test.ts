@@ -24,7 +24,7 @@ it('goes on by looking where the kernel does not let it watch', async () => {
   const engine = {
     layout: { exits: join(folder, 'absent') },
     containers: { all: () => [] },
-    sandboxes: { all: () => [{ id: 'x', state: 'ready', init }], put },
+    sandboxes: { all: () => [{ id: 'x', state: 'ready', init }], putEnd: put },
     log: { error, warn: () => {} },
   } as unknown as Engine;
   exits.open(engine);
