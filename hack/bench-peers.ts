@@ -83,7 +83,8 @@ address = "${at('ttrpc')}"
 
 /** containerd may end before it has given back its temporary mounts. */
 async function unmountBelow(directory: string): Promise<void> {
-  const targets = readFileSync('/proc/mounts', 'utf8')
+  const targets = readFileSync('/proc/mounts')
+    .toString()
     .split('\n')
     .map((line) => line.split(' ')[1] ?? '')
     .filter((target) => target.startsWith(`${directory}/`));

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { status } from '@grpc/grpc-js';
 import { describe, expect } from 'vitest';
@@ -143,8 +144,12 @@ describe('events', () => {
     const { cri } = daemon;
     const first = follow(cri);
     await untilFollowed(cri, daemon, first);
+    const ends = () =>
+      readFileSync(daemon.place.log).toString().split('"GetContainerEvents"').length;
+    const before = ends();
     first.call.cancel();
     expect(await first.ended).toBe(status.CANCELLED);
+    await eventually('the daemon knows that it has gone', () => ends() > before);
     const { id } = await runPod(daemon);
     using second = follow(cri);
     await eventually('what it missed is told', () => second.words(id).length === 2);
