@@ -1,25 +1,34 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmdirSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it } from 'vitest';
 
-/** In mounts of its own: others on this machine may read theirs in another way. */
+let folder = '';
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'gantry-read-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+/** Makes many mounts, then one of many layers, and reads what is mounted. */
 const script = `
-  import { mkdirSync, readFileSync } from 'node:fs';
-  import { mountFilesystem, mountPointsUnder, mountTmpfs } from ${JSON.stringify(import.meta.resolve('./mount.ts'))};
-  const [, root] = process.argv;
-  mountTmpfs(root, { sizeBytes: 2 ** 20, mode: 0o700 });
-  const lowers = Array.from({ length: 140 }, (_, n) => root + '/' + 'long'.repeat(20) + n);
-  for (const folder of [...lowers, root + '/all']) mkdirSync(folder);
+  import { mkdirSync } from 'node:fs';
+  import { bindMount, mountFilesystem, mountPointsUnder } from '${import.meta.dirname}/mount.ts';
+  const folders = (name, count) =>
+    Array.from({ length: count }, (_, n) => process.cwd() + '/a-folder-with-a-long-name-for/' + name + '/' + n);
+  const [places, lowers] = [folders('the-place-of-a-mount', 600), folders('a-layer-of-many', 150)];
+  for (const path of [...places, ...lowers, 'top']) mkdirSync(path, { recursive: true });
+  for (const place of places) bindMount(place, place);
   const options = ['lowerdir=' + lowers.join(':')];
-  mountFilesystem({ type: 'overlay', source: 'overlay', options }, root + '/all');
-  for (const n of [1, 2, 3]) console.log(mountPointsUnder(root).length);`;
+  mountFilesystem({ type: 'overlay', source: 'overlay', options }, 'top');
+  for (let n = 0; n < 20; n += 1) mountPointsUnder('.');
+  console.log(mountPointsUnder('.').length);`;
 
-it('the mounts of a node are read where one of them has a hundred layers', () => {
-  const root = mkdtempSync(join(tmpdir(), 'gantry-read-'));
-  const node = [process.execPath, '--input-type=module', '--eval', script, root];
-  const said = execFileSync('unshare', ['--mount', ...node], { encoding: 'utf8' });
-  rmdirSync(root);
-  expect(said).toBe('2\n2\n2\n');
+it('reads what is mounted also where one mount of many has a hundred layers', () => {
+  const node = [process.execPath, '--input-type=module', '-e', script];
+  const output = execFileSync('unshare', ['--mount', '--propagation', 'private', ...node], {
+    cwd: folder,
+    encoding: 'utf8',
+  });
+  expect(output).toBe('601\n');
 });
