@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import Gauge from 'prom-client/lib/gauge.js';
 import type Registry from 'prom-client/lib/registry.js';
+import { isErrno } from '#errors/fault.ts';
 import type { MetricsDeps } from './deps.ts';
 
 /** What is there and belongs to nothing that is known: each is a defect, or a removal to be repeated. */
@@ -31,7 +32,17 @@ export function observeLeaks(registry: Registry, { engine, images }: MetricsDeps
 }
 
 function strangers(folder: string, isKnown: (id: string) => boolean): number {
-  return readdirSync(folder).filter((id) => !isKnown(id)).length;
+  return namesIn(folder).filter((id) => !isKnown(id)).length;
+}
+
+/** None of a folder that is not there: after a reboot no pod has one. */
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return [];
+    throw error;
+  }
 }
 
 type Layout = MetricsDeps['engine']['layout'];
@@ -39,5 +50,5 @@ type Layout = MetricsDeps['engine']['layout'];
 /** A stop ends the namespaces last. */
 function hasNamespace(layout: Layout, id: Parameters<Layout['sandbox']>[0]): boolean {
   const { folder } = layout.sandbox(id);
-  return readdirSync(folder).some((name) => name === 'net' || name === 'ipc' || name === 'pid');
+  return namesIn(folder).some((name) => name === 'net' || name === 'ipc' || name === 'pid');
 }

@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { request } from 'node:http';
+import { join } from 'node:path';
 import { describe, expect } from 'vitest';
 import { startDaemon } from './harness/daemon.ts';
 import { test } from './harness/fixture.ts';
@@ -148,6 +150,17 @@ describe('the page for Prometheus', () => {
     } finally {
       await rmdir(stranger);
     }
+  });
+
+  test('is there after a reboot, which takes the folders of pods away', async ({ daemon }) => {
+    const { cri, place } = daemon;
+    const { id } = await runPod(daemon);
+    await cri.stopPodSandbox({ podSandboxId: id });
+    await rm(join(place.state, 'sandboxes', id), { recursive: true });
+    const { status, text } = await fetchPage({ socketPath: place.adminSocket });
+    expect(status).toBe(200);
+    const page = parsePage(text);
+    expect(sampleOf(page, 'gantry_leaked_resources', { kind: 'stopped-sandbox' })).toBe(0);
   });
 
   test('is served at a configured address, and nothing else is', async () => {
