@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { createServer, type RequestListener } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -8,13 +8,20 @@ import { text } from 'node:stream/consumers';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { adminClient } from './admin-client.ts';
 
-it('has its answer from a daemon that does not take all that we send', async () => {
+async function serve(listener: RequestListener) {
   const folder = mkdtempSync(join(tmpdir(), 'gantry-admin-client-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const address = join(folder, 'admin.sock');
-  const server = createServer((_request, response) => response.end('enough'));
-  onTestFinished(() => void server.close());
+  const server = createServer(listener);
+  onTestFinished(() => {
+    server.close().closeAllConnections();
+  });
   await once(server.listen(address), 'listening');
+  return { address, server };
+}
+
+it('has its answer from a daemon that does not take all that we send', async () => {
+  const { address, server } = await serve((_request, response) => response.end('enough'));
   const endless = Readable.from(
     (function* () {
       for (;;) yield Buffer.alloc(65_536);
@@ -26,3 +33,14 @@ it('has its answer from a daemon that does not take all that we send', async () 
   // An error that nobody heeds would end gantry, and this test.
   await vi.waitFor(() => expect(endless.readableFlowing).toBe(false));
 });
+
+it.for(['open', 'ask', 'lines'] as const)(
+  'waits for no daemon that is stuck, whatever is asked of it (%s)',
+  async (how) => {
+    const { address } = await serve(() => {});
+    const admin = adminClient(address, 100);
+    const request = { method: 'POST', path: '/v1/images/pull' } as const;
+    const asking = how === 'lines' ? admin.lines(request).next() : admin[how](request);
+    await expect(asking).rejects.toThrow(/^gantryd has not answered at ".*" for 0.1 s$/);
+  },
+);

@@ -26,22 +26,51 @@ export type AdminClient = {
   lines<Line>(request: AdminRequest): AsyncGenerator<Line, void>;
 };
 
-const answerTimeoutMs = 10_000;
+/** What only asks is answered at once by a daemon that is well. */
+export const answerTimeoutMs = 10_000;
+/** One that has just not answered is not waited for as long again. */
+const nextTimeoutMs = 1_000;
 
 /** A client of the daemon whose admin socket is at `address`. Connects for each request. */
-export function adminClient(address: string): AdminClient {
+export function adminClient(address: string, patienceMs = answerTimeoutMs): AdminClient {
+  let timeoutMs = patienceMs;
+  const explained = async <Result>(talk: () => Promise<Result>): Promise<Result> => {
+    try {
+      return await talk();
+    } catch (error) {
+      throw explanation(error, { address, timeoutMs });
+    }
+  };
+  const sendInTime = async (request: AdminRequest): Promise<IncomingMessage> => {
+    try {
+      const response = await send(address, request, AbortSignal.timeout(timeoutMs));
+      timeoutMs = patienceMs;
+      return response;
+    } catch (error) {
+      if (!isAbort(error)) throw error;
+      const told = explanation(error, { address, timeoutMs });
+      timeoutMs = Math.min(nextTimeoutMs, patienceMs);
+      throw told;
+    }
+  };
+  /** Before what may take as long as it likes: whether there is anybody to do it. */
+  const sendToWell = async (request: AdminRequest): Promise<IncomingMessage> => {
+    (await sendInTime({ method: 'GET', path: '/v1/node' })).resume();
+    return send(address, request);
+  };
   return {
-    open: (request) => explaining(address, () => send(address, request)),
+    open: (request) => explained(() => sendToWell(request)),
     ask: (request) =>
-      explaining(address, async () =>
-        checked(JSON.parse(await text(await send(address, request, answerWithin(request))))),
-      ),
+      explained(async () => {
+        const response = await (request.method === 'GET' ? sendInTime : sendToWell)(request);
+        return checked(JSON.parse(await text(response)));
+      }),
     lines: async function* (request) {
-      const response = await explaining(address, () => send(address, request));
+      const response = await explained(() => sendToWell(request));
       try {
         const lines = createInterface(response)[Symbol.asyncIterator]();
         for (;;) {
-          const { done, value } = await explaining(address, () => lines.next());
+          const { done, value } = await explained(() => lines.next());
           if (done) return;
           yield checked(JSON.parse(value));
         }
@@ -51,11 +80,6 @@ export function adminClient(address: string): AdminClient {
       }
     },
   };
-}
-
-/** What only asks is answered at once by a daemon that is well. */
-function answerWithin({ method }: AdminRequest): AbortSignal | undefined {
-  return method === 'GET' ? AbortSignal.timeout(answerTimeoutMs) : undefined;
 }
 
 async function send(
@@ -79,8 +103,9 @@ async function send(
   if (stream) stream.pipe(request);
   else request.end(body && JSON.stringify(body));
   const response: IncomingMessage = (await once(request, 'response'))[0];
-  if ((response.statusCode ?? 0) >= 400) checked(JSON.parse(await text(response)));
-  return response;
+  if ((response.statusCode ?? 0) < 400) return response;
+  checked(JSON.parse(await text(response)));
+  throw new SyntaxError('a refusal without a reason');
 }
 
 /** The answer, unless it is the daemon's refusal. */
@@ -91,24 +116,40 @@ function checked<Answer>(
   return answer;
 }
 
+function isAbort(error: unknown): boolean {
+  return error instanceof Error && error.name === 'AbortError';
+}
+
+type Asked = { readonly address: string; readonly timeoutMs: number };
+
 /** Says in words when the daemon cannot be reached, or is gone before the end. */
-async function explaining<Result>(address: string, talk: () => Promise<Result>): Promise<Result> {
-  try {
-    return await talk();
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ECONNREFUSED')) {
-      const advice = 'is it running, and is --address right?';
-      throw new ExitError('unreachable', `no gantryd answers at "${address}": ${advice}`);
-    }
-    if (isErrno(error, 'EACCES'))
-      throw new ExitError('unreachable', `"${address}" is for root alone`);
-    if (isErrno(error, 'ECONNRESET', 'EPIPE')) {
-      throw new ExitError('unreachable', `gantryd went away before it was done`, { cause: error });
-    }
-    if (error instanceof Error && error.name === 'AbortError') {
-      const sentence = `gantryd has not answered at "${address}" for ${answerTimeoutMs / 1000} s`;
-      throw new ExitError('unreachable', sentence);
-    }
-    throw error;
+function explanation(error: unknown, { address, timeoutMs }: Asked): unknown {
+  if (isErrno(error, 'ENOENT', 'ECONNREFUSED')) {
+    const advice = 'is it running, and is --address right?';
+    return new ExitError('unreachable', `no gantryd answers at "${address}": ${advice}`);
   }
+  // Its records are for root alone as well.
+  if (isErrno(error, 'EACCES')) return new ExitError('failed', `"${address}" is for root alone`);
+  if (isErrno(error, 'ECONNRESET', 'EPIPE')) {
+    return new ExitError('unreachable', `gantryd went away before it was done`, { cause: error });
+  }
+  if (isAbort(error)) {
+    const sentence = `gantryd has not answered at "${address}" for ${timeoutMs / 1000} s`;
+    return new ExitError('unreachable', sentence);
+  }
+  if (error instanceof SyntaxError || isParseError(error)) {
+    const sentence = `what answers at "${address}" is not the admin socket of gantryd`;
+    return new ExitError('failed', sentence, { cause: error });
+  }
+  return error;
+}
+
+/** Of what is no HTTP, as gRPC is none: https://nodejs.org/api/errors.html#hpe_ */
+function isParseError(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    'code' in error &&
+    typeof error.code === 'string' &&
+    error.code.startsWith('HPE_')
+  );
 }

@@ -1,3 +1,4 @@
+import type { PodView } from '#admin/pod-json.ts';
 import type { Command } from './command.ts';
 import { resolveContainer } from './resolve.ts';
 
@@ -18,8 +19,11 @@ Example:
     tty: { type: 'boolean', short: 't' },
   },
   operands: { min: 2, max: Number.POSITIVE_INFINITY, thenCommand: 1 },
-  run: async ({ node, places, operands: [text = '', ...command], options }) => {
-    const { container } = resolveContainer(await node.pods(), text);
+  run: async ({ admin, places, operands: [text = '', ...command], options }) => {
+    // Only the daemon can do it: its records are of no use here.
+    const request = { method: 'GET', path: '/v1/pods' } as const;
+    const { pods } = await admin.ask<{ readonly pods: readonly PodView[] }>(request);
+    const { container } = resolveContainer(pods, text);
     const [stdin, hasTerminal] = [options['stdin'] === true, options['tty'] === true];
     const query = new URLSearchParams([
       ['container', container.id],

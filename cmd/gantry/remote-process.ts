@@ -1,4 +1,5 @@
 import { WebSocket } from 'ws';
+import { answerTimeoutMs } from './admin-client.ts';
 import { ExitError } from './command.ts';
 import { LocalStreams } from './local-streams.ts';
 import { endWithReader } from './output.ts';
@@ -27,6 +28,7 @@ export async function runRemotely(options: RemoteOptions): Promise<number> {
   // The slash keeps a path apart from the socket's: ws+unix:<socket>:<path>.
   const socket = new WebSocket(`ws+unix:${address}:${path}`, 'v5.channel.k8s.io', {
     perMessageDeflate: false,
+    handshakeTimeout: answerTimeoutMs,
   });
   const ended = Promise.withResolvers<number>();
   socket.on('unexpected-response', (_request, response) => {
