@@ -27,6 +27,8 @@ export type Entry = { readonly directory: number; readonly name: Buffer };
 export type CopyOptions = {
   /** Whose the copies are; absent: as the originals' numbers say. */
   readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
+  /** Whether programs that run as their owners go on to, if they are given to another one. */
+  readonly keepsSetId: boolean;
   /** Told of what is no file, directory or symbolic link, and is left out. */
   readonly leftOut: (name: string) => void;
 };
@@ -40,11 +42,38 @@ const { O_RDONLY, O_WRONLY, O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK } = con
  * us nowhere else.
  */
 export function copyTree(from: Entry, to: Entry, options: CopyOptions): void {
-  const stat = lstatSync(pathOf(from));
-  if (stat.isDirectory()) copyDirectory(from, to, { ...options, stat });
-  else if (stat.isSymbolicLink()) copyLink(from, to, { ...options, stat });
-  else if (stat.isFile()) copyFile(from, to, options);
-  else options.leftOut(from.name.toString());
+  try {
+    const stat = lstatSync(pathOf(from));
+    if (stat.isDirectory()) copyDirectory(from, to, { ...options, stat });
+    else if (stat.isSymbolicLink()) copyLink(from, to, { ...options, stat });
+    else if (stat.isFile()) copyFile(from, to, options);
+    else options.leftOut(from.name.toString());
+  } catch (error) {
+    throw CopyError.at(from.name.toString(), error);
+  }
+}
+
+/** Why something could not be copied; `path` begins with the name that was to be. */
+export class CopyError extends Error {
+  readonly path: string;
+
+  private constructor(path: string, reason: unknown) {
+    super(`copy "${path}"`, { cause: reason });
+    this.path = path;
+  }
+
+  /** The error of what is below a name becomes that of the name. */
+  static at(name: string, error: unknown): CopyError {
+    return error instanceof CopyError
+      ? new CopyError(`${name}/${error.path}`, error.cause)
+      : new CopyError(name, withoutPath(error));
+  }
+}
+
+/** Without the paths through descriptors, which say nothing to anybody: `EROFS: read-only file system`. */
+function withoutPath(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  return new Error(error.message.replace(/, \w+ '.*$/s, ''));
 }
 
 /** The content of one open directory into another. */
@@ -98,9 +127,10 @@ function copyFile(from: Entry, to: Entry, options: CopyOptions): void {
 }
 
 /** The owner first: changing it takes set-user-id away. */
-function finish(fd: number, stat: Stats, { owner = stat }: Pick<CopyOptions, 'owner'>): void {
-  fchownSync(fd, owner.uid, owner.gid);
-  fchmodSync(fd, stat.mode & 0o7777);
+function finish(fd: number, stat: Stats, { owner, keepsSetId }: CopyOptions): void {
+  const { uid, gid } = owner ?? stat;
+  fchownSync(fd, uid, gid);
+  fchmodSync(fd, stat.mode & (keepsSetId ? 0o7777 : 0o1777));
   futimesSync(fd, stat.atime, stat.mtime);
 }
 

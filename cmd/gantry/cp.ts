@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Command, ExitError, type Invocation } from './command.ts';
@@ -6,6 +6,7 @@ import { copyContent, type CopyOptions, copyTree } from './copy-tree.ts';
 import { Descriptors, directoryAt, entryAt, type Side, sourceAt } from './cp-sides.ts';
 import { resolveContainer } from './resolve.ts';
 import { runHere } from './run-here.ts';
+import { printable } from './style.ts';
 
 export const cp: Command = {
   synopsis: '[-a] CONTAINER:PATH|PATH|- CONTAINER:PATH|PATH|-',
@@ -17,7 +18,8 @@ input and unpacked in the directory that is named; it takes room in ${tmpdir()} 
 fifos and sockets are left out. The container need not run, and the daemon neither.
 
 Flags:
-  -a, --archive        keep the owners' numbers; else all is root's, as the container has it
+  -a, --archive        keep the owners' numbers; else all is root's, as the container has it, and
+                       nothing that comes from a container has set-user-id or set-group-id
 
 Examples:
   gantry cp web/nginx:/etc/nginx ./nginx
@@ -32,10 +34,9 @@ Examples:
       throw new ExitError('usage', 'one of the two must be CONTAINER:PATH');
     }
     const isArchive = invocation.options['archive'] === true;
-    if (target === '-' && source !== '-') return toStream(source, isArchive);
-    if (source === '-' && target !== '-') return fromStream(target, isArchive);
+    if (target === '-' && source !== '-') await toStream(source, isArchive);
+    if (source === '-' && target !== '-') await fromStream(target, isArchive);
     if (source !== '-' && target !== '-') copy(source, target, isArchive);
-    return undefined;
   },
 };
 
@@ -56,7 +57,7 @@ async function sideOf({ node }: Invocation, text: string): Promise<Side | '-'> {
 function copy(from: Side, to: Side, isArchive: boolean): void {
   using opened = new Descriptors();
   const source = sourceAt(from, opened);
-  const options = optionsFor(to, isArchive);
+  const options = optionsFor(from, to, isArchive);
   const directory = directoryAt(to, opened);
   if ('content' in source) {
     if (directory === undefined) throw noDirectory(to);
@@ -75,31 +76,46 @@ function noDirectory({ text }: Side): ExitError {
   return new ExitError('failed', `there is no directory for "${text}"`);
 }
 
-/** The root user of a pod with a user namespace has another number on the node. */
-function optionsFor({ root }: Pick<Side, 'root'>, isArchive: boolean): CopyOptions {
-  const { uid, gid } = statSync(root);
+/**
+ * The root user of a pod with a user namespace has another number on the node. What a container can
+ * put into its files shall not run as root of the node.
+ */
+function optionsFor(from: Side, to: Side, isArchive: boolean): CopyOptions {
+  const { uid, gid } = statSync(to.root);
   return {
     ...(isArchive ? {} : { owner: { uid, gid } }),
+    keepsSetId: isArchive || from.root === '/',
     leftOut: (name) => {
-      process.stderr.write(`gantry: left out "${name}": no file, directory or symbolic link\n`);
+      const sentence = `left out "${printable(name)}": no file, directory or symbolic link`;
+      process.stderr.write(`gantry: ${sentence}\n`);
       process.exitCode = 1;
     },
   };
 }
 
-async function toStream(from: Side, isArchive: boolean): Promise<number> {
-  using folder = scratchFolder();
-  copy(from, { root: '/', path: folder.path, text: '-' }, isArchive);
-  return await runHere('tar', ['-C', folder.path, '-c', '.']);
+async function toStream(from: Side, isArchive: boolean): Promise<void> {
+  using scratch = scratchFolder();
+  const [files, list] = [join(scratch.path, 'files'), join(scratch.path, 'list')];
+  mkdirSync(files);
+  copy(from, { root: '/', path: files, text: '-' }, isArchive);
+  // By name: whoever unpacks it shall not have the scratch folder's own mode for theirs.
+  const names = readdirSync(files, { encoding: 'buffer' });
+  writeFileSync(list, Buffer.concat(names.flatMap((name) => [Buffer.from('./'), name, nul])));
+  await runTar(['-C', files, '-c', '-f', '-', '--null', '--verbatim-files-from', '-T', list]);
 }
 
-async function fromStream(to: Side, isArchive: boolean): Promise<number> {
+async function fromStream(to: Side, isArchive: boolean): Promise<void> {
   using folder = scratchFolder();
-  const exitCode = await runHere('tar', ['-C', folder.path, '--numeric-owner', '-x', '-f', '-']);
-  if (exitCode !== 0) return exitCode;
+  await runTar(['-C', folder.path, '--numeric-owner', '-x', '-f', '-']);
   copy({ root: '/', path: `${folder.path}/.`, text: '-' }, to, isArchive);
-  return 0;
 }
+
+async function runTar(args: readonly string[]): Promise<void> {
+  const exitCode = await runHere('tar', args);
+  if (exitCode !== 0) throw new ExitError('failed', `tar ended with ${exitCode}`);
+}
+
+const nul = Buffer.of(0);
 
 function scratchFolder(): Disposable & { readonly path: string } {
   const path = mkdtempSync(join(tmpdir(), 'gantry-cp-'));
