@@ -1,20 +1,20 @@
 import { existsSync, mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { PodView } from '#admin/pod-json.ts';
+import type { ContainerView, PodView } from '#admin/pod-json.ts';
 import type { DebugRootfs } from '#admin/routes/lend-rootfs.ts';
 import { type Command, ExitError, type Invocation } from './command.ts';
 import { containerFlags, podFlags } from './entering.ts';
 import type { Folders } from './places.ts';
-import { resolveContainer, resolvePod } from './resolve.ts';
+import { type Found, isUnknown, resolveContainer, resolvePod, unknown } from './resolve.ts';
 import { runHere } from './run-here.ts';
 
 export const debug: Command = {
-  synopsis: '[--image IMAGE] [--target CONTAINER] POD [--] [COMMAND [ARG...]]',
+  synopsis: '[--image IMAGE] [--target CONTAINER] POD|CONTAINER [--] [COMMAND [ARG...]]',
   details: `A shell, or COMMAND, in the network and the other namespaces of a pod, as root of the node, with tools
 from the node or from an image, which must be there (gantry images pull). What is written to the
-image's files goes with the shell. The processes that it sees in /proc are those of --target, else
-of the pod's only running container, else the pod's if its containers share theirs.
+image's files goes with the shell. The processes that it sees in /proc are those of --target or of the
+CONTAINER, else of the pod's only running container, else the pod's if its containers share theirs.
 
 Flags:
   --image IMAGE        the tools; else the node's
@@ -34,8 +34,8 @@ Examples:
     } = invocation;
     const pods = await node.pods();
     const folders = await node.folders();
-    const pod = podOf(pods, text);
-    const flags = namespaceFlags(pods, pod, { folders, target: options['target'] });
+    const { pod, container: named } = podNamed(pods, text);
+    const flags = namespaceFlags(pods, pod, { folders, named, target: options['target'] });
     const image = options['image'];
     return typeof image === 'string'
       ? withImage(invocation, image, { flags, command, pod, folders })
@@ -43,29 +43,41 @@ Examples:
   },
 };
 
-/** Also by one of its containers. */
-function podOf(pods: readonly PodView[], text: string): PodView {
+/** Also by one of its containers, whose processes are meant then. */
+function podNamed(pods: readonly PodView[], text: string): Partial<Found> & Pick<Found, 'pod'> {
   try {
-    return resolvePod(pods, text);
+    return { pod: resolvePod(pods, text) };
   } catch (error) {
-    if (!text.includes('/')) throw error;
-    return resolveContainer(pods, text).pod;
+    if (!isUnknown(error)) throw error;
+  }
+  try {
+    return resolveContainer(pods, text);
+  } catch (error) {
+    throw isUnknown(error) ? unknown('pod or container', text) : error;
   }
 }
+
+type Wishes = {
+  readonly folders: Folders;
+  readonly named: ContainerView | undefined;
+  readonly target: unknown;
+};
 
 function namespaceFlags(
   pods: readonly PodView[],
   pod: PodView,
-  { folders, target }: { readonly folders: Folders; readonly target: unknown },
+  { folders, named, target }: Wishes,
 ): string[] {
   const shared = podFlags(pod, folders, ['net', 'ipc', 'uts']);
   if (typeof target === 'string') {
     return [...shared, ...containerFlags(resolveContainer(pods, target).container, ['pid'])];
   }
-  const [only, ...more] = pod.containers.filter(({ state }) => state === 'running');
-  return only !== undefined && more.length === 0
-    ? [...shared, ...containerFlags(only, ['pid'])]
-    : [...shared, ...podFlags(pod, folders, ['pid'])];
+  const running = pod.containers.filter(({ state }) => state === 'running');
+  const only = running.length === 1 ? running[0] : undefined;
+  const meant = named?.state === 'running' ? named : only;
+  return meant === undefined
+    ? [...shared, ...podFlags(pod, folders, ['pid'])]
+    : [...shared, ...containerFlags(meant, ['pid'])];
 }
 
 // In a mount namespace of its own, so that nothing of it is to be seen elsewhere, or stays.

@@ -2,10 +2,10 @@ import type { EventView } from '#admin/event-json.ts';
 import type { PodNetView } from '#admin/net-json.ts';
 import type { Operations } from '#admin/routes/list-operations.ts';
 import type { Operation } from '#trace/tracer.ts';
-import { type Command, ExitError, type Invocation } from './command.ts';
+import type { Command, Invocation } from './command.ts';
 import { isDown } from './node-view.ts';
 import { printJson } from './output.ts';
-import { resolveContainer, resolvePod } from './resolve.ts';
+import { isUnknown, resolveContainer, resolvePod, unknown } from './resolve.ts';
 
 export const inspect: Command = {
   synopsis: 'CONTAINER|POD',
@@ -46,14 +46,12 @@ function containerOrPod(pods: Awaited<ReturnType<Invocation['node']['pods']>>, t
   try {
     return resolvePod(pods, text);
   } catch (error) {
-    const isUnknown = error instanceof ExitError && error.message.startsWith('there is no pod');
-    if (!isUnknown) throw error;
+    if (!isUnknown(error)) throw error;
   }
   try {
     return resolveContainer(pods, text);
   } catch (error) {
-    const isUnknown = error instanceof ExitError && error.message.startsWith('there is no');
-    throw isUnknown ? new ExitError('failed', `there is no container or pod "${text}"`) : error;
+    throw isUnknown(error) ? unknown('container or pod', text) : error;
   }
 }
 

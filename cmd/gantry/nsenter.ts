@@ -1,6 +1,7 @@
-import { type Command, type Invocation } from './command.ts';
+import type { PodView } from '#admin/pod-json.ts';
+import type { Command, Invocation } from './command.ts';
 import { containerFlags, type Enterable, enterable, podFlags } from './entering.ts';
-import { resolveContainer, resolvePod } from './resolve.ts';
+import { type Found, isUnknown, resolveContainer, resolvePod, unknown } from './resolve.ts';
 
 const usual = ['net', 'ipc', 'uts', 'pid'] as const satisfies Enterable[];
 
@@ -8,7 +9,8 @@ export const nsenter: Command = {
   synopsis: '[FLAGS] CONTAINER|POD [--] [COMMAND [ARG...]]',
   details: `The command, else a shell, is one of the node's, with the node's files: tools that an image does not
 have work on what it runs. With --mount it sees the container's files instead, and has to be one of
-these. Without flags: --net --ipc --uts --pid; of a pod, what its containers share of these.
+these. Without flags: --net --ipc --uts --pid; of a pod, what its containers share of these. Of a pod
+whose only container runs, that container is meant.
 
 Flags:
   --net --ipc --uts --pid --mount --user --cgroup
@@ -28,11 +30,11 @@ Example:
   run: async ({ node, operands: [text = '', ...command], options }) => {
     const pods = await node.pods();
     const kinds = kindsIn(options);
-    const pod = podNamed(pods, text);
+    const place = containerOrPod(pods, text);
     const flags =
-      pod === undefined
-        ? containerFlags(resolveContainer(pods, text).container, kinds)
-        : podFlags(pod, await node.folders(), kinds);
+      'container' in place
+        ? containerFlags(place.container, kinds)
+        : podFlags(place, await node.folders(), kinds);
     const { runHere } = await import('./run-here.ts');
     const shell = process.env['SHELL'] ?? '/bin/sh';
     return runHere('nsenter', [...flags, '--', ...(command.length > 0 ? command : [shell])]);
@@ -46,12 +48,27 @@ function kindsIn(options: Invocation['options']): readonly Enterable[] {
   return wanted.length > 0 ? wanted : usual;
 }
 
-/** A container and its pod often have one name: then the container is meant. */
-function podNamed(pods: Parameters<typeof resolvePod>[0], text: string) {
+/**
+ * A container and its pod often have one name: then the container is meant, if it runs. The pod's
+ * namespaces are there also while its container is between two crashes.
+ */
+function containerOrPod(pods: readonly PodView[], text: string): Found | PodView {
+  let found: Found;
   try {
-    resolveContainer(pods, text);
-    return undefined;
-  } catch {
+    found = resolveContainer(pods, text);
+  } catch (error) {
+    return podOr(pods, text, () => {
+      throw isUnknown(error) ? unknown('container or pod', text) : error;
+    });
+  }
+  return found.container.state === 'running' ? found : podOr(pods, text, () => found);
+}
+
+function podOr(pods: readonly PodView[], text: string, otherwise: () => Found): Found | PodView {
+  try {
     return resolvePod(pods, text);
+  } catch (error) {
+    if (!isUnknown(error)) throw error;
+    return otherwise();
   }
 }

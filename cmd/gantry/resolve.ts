@@ -72,8 +72,18 @@ function isPrefix(text: string, id: string): boolean {
   return /^[0-9a-f]+$/.test(text) && id.startsWith(text);
 }
 
+/** What says that nothing has a name. */
+export function unknown(kind: string, text: string): ExitError {
+  return new ExitError('failed', `there is no ${kind} "${text}"`);
+}
+
+/** Whether nothing has the name that was looked for; else it may mean several. */
+export function isUnknown(error: unknown): boolean {
+  return error instanceof ExitError && error.message.startsWith('there is no ');
+}
+
 function unclear(kind: string, text: string, candidates: readonly string[][]): ExitError {
-  if (candidates.length === 0) return new ExitError('failed', `there is no ${kind} "${text}"`);
+  if (candidates.length === 0) return unknown(kind, text);
   const lines = alignedLines(candidates).map((line) => `\n  ${line}`);
   return new ExitError('failed', `"${text}" may be each of these ${kind}s:${lines.join('')}`);
 }

@@ -225,6 +225,32 @@ describe('nsenter and debug', () => {
     expect(failing).toMatchObject({ exitCode: 7 });
   });
 
+  test('enter a pod whose container has crashed, and a container by its name', async ({
+    daemon,
+    busybox,
+  }) => {
+    const { cri, place } = daemon;
+    const crashing = await namedPod(daemon);
+    const id = await runContainer(cri, crashing.pod, named(busybox, 'app', shell('exit 1')));
+    await waitForExit(cri, id);
+    const running = await namedPod(daemon);
+    for (const name of ['app', 'side']) {
+      await runContainer(cri, running.pod, named(busybox, name, forever));
+    }
+    const address = async (...args: readonly string[]) => {
+      const shown = await gantry(place, ...args, 'ip', '-4', '-o', 'address', 'show', 'eth0');
+      return /inet ([\d.]+)/.exec(shown)?.[1];
+    };
+    const [crashed, ran] = [crashing, running].map(async ({ pod }) => podStatus(cri, pod.id));
+    expect(await address('nsenter', '--net', crashing.name)).toBe((await crashed)?.network?.ip);
+    expect(await address('debug', 'side')).toBe((await ran)?.network?.ip);
+    const seen = await gantry(place, 'debug', 'side', 'sh', '-c', 'tr "\\0" " " < /proc/1/cmdline');
+    expect(seen.trimEnd()).toBe((forever.command ?? []).join(' '));
+    await runContainer(cri, crashing.pod, named(busybox, 'side', forever));
+    const { stderr } = await gantryOutcome(place, 'nsenter', 'side', 'true');
+    expect(stderr).toContain('"side" may be each of these containers');
+  });
+
   test('brings tools from an image, and leaves nothing', async ({ daemon, busybox }) => {
     const { cri, place } = daemon;
     const { pod, name } = await namedPod(daemon);
