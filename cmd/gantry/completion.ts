@@ -21,9 +21,21 @@ export const completion: Command = {
 };
 
 const scripts: Readonly<Record<string, string>> = {
+  // Bash takes words apart at colons, which names of images have: they are put together, and what
+  // comes after the last colon is given back. Candidates are data, which compgen -W would expand.
   bash: `_gantry() {
-  local IFS=$'\\n' current="\${COMP_WORDS[COMP_CWORD]}"
-  COMPREPLY=($(compgen -W "$(gantry __complete "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)" -- "$current"))
+  local word current colon isOpen=
+  local -a words=()
+  for word in "\${COMP_WORDS[@]:1:COMP_CWORD}"; do
+    if [[ -n "$isOpen" || "$word" == : && \${#words[@]} -gt 0 ]]; then words[-1]+="$word"; else words+=("$word"); fi
+    [[ "$word" == : ]] && isOpen=yes || isOpen=
+  done
+  current="\${words[-1]}"
+  mapfile -t COMPREPLY < <(gantry __complete "\${words[@]}" 2>/dev/null)
+  if [[ "$current" == *:* && "$COMP_WORDBREAKS" == *:* ]]; then
+    colon="\${current%"\${current##*:}"}"
+    COMPREPLY=("\${COMPREPLY[@]#"$colon"}")
+  fi
 }
 complete -o default -F _gantry gantry
 `,

@@ -130,6 +130,31 @@ describe('names', () => {
     const { stdout } = await execa('bash', ['-c', script], { env });
     expect(stdout.split('\n')).toEqual(['inspect', 'pull', `${name}/nginx`, '--mount']);
   });
+
+  test('are completed by bash, colons and all, and mean nothing else to it', async ({
+    daemon,
+    busybox,
+  }) => {
+    const { pod } = await namedPod(daemon);
+    const hostile = 'x$(echo ran)';
+    await runContainer(daemon.cri, pod, named(busybox, hostile, forever));
+    const complete = async (...words: readonly string[]) => {
+      const script = `source <(${launcher} completion bash)
+        gantry() { ${launcher} "$@"; }
+        COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _gantry; printf '%s\\n' "\${COMPREPLY[@]}"`;
+      const { stdout } = await execa('bash', ['-c', script, 'bash', 'gantry', ...words], {
+        env: { GANTRY_ADDRESS: daemon.place.adminSocket },
+      });
+      return stdout;
+    };
+    const [host = '', port = '', tag = ''] = busybox.split(':');
+    const begun = ['images', 'rm', host];
+    expect(await complete(...begun)).toBe(busybox);
+    expect(await complete(...begun, ':')).toBe(`${port}:${tag}`);
+    expect(await complete(...begun, ':', port.slice(0, 2))).toBe(`${port}:${tag}`);
+    expect(await complete(...begun, ':', port, ':', 'la')).toBe(tag);
+    expect(await complete('exec', 'x')).toBe(hostile);
+  });
 });
 
 describe('inspect', () => {
