@@ -12,6 +12,7 @@ type Sent = {
   traceId: string;
   spanId: string;
   parentSpanId?: string;
+  traceState?: string;
   startTimeUnixNano: string;
   endTimeUnixNano: string;
   status: { code?: number; message?: string };
@@ -55,7 +56,7 @@ const context = {
   traceId: '4bf92f3577b34da6a3ce929d0e0e4736',
   parentSpanId: '00f067aa0ba902b7',
   isSampled: true,
-  state: '',
+  state: 'congo=t61rcWkgMzE,rojo=00f067aa0ba902b7',
 };
 
 it('sends operations with their stages, as parts of their callers’ traces', async () => {
@@ -79,6 +80,9 @@ it('sends operations with their stages, as parts of their callers’ traces', as
     byName.get(name),
   );
   expect(root).toMatchObject({ traceId: context.traceId, parentSpanId: context.parentSpanId });
+  // What vendors add goes with each span of the trace.
+  expect(root).toMatchObject({ traceState: context.state });
+  expect(monitor).toMatchObject({ traceState: context.state });
   expect(monitor).toMatchObject({ traceId: context.traceId, parentSpanId: root?.spanId });
   expect(runtime).toMatchObject({ traceId: context.traceId, parentSpanId: monitor?.spanId });
   expect(root?.attributes).toContainEqual({ key: 'container.id', value: { stringValue: 'c1' } });

@@ -72,10 +72,11 @@ type Environment = { readonly api: typeof Api; readonly resource: Resource };
 function spansOf(operation: Operation, { api, resource }: Environment): ReadableSpan[] {
   const { context, id, attributes, durationMs = 0 } = operation;
   const traceId = context?.traceId ?? newTraceId();
+  const vendors = context?.state ? { traceState: api.createTraceState(context.state) } : {};
   const endedAtMs = operation.startedAtMs + durationMs;
   const all: ReadableSpan[] = [];
   const add = (span: Span, parentSpanContext: SpanContext | undefined): void => {
-    const spanContext = { traceId, spanId: newSpanId(), traceFlags: sampledFlag };
+    const spanContext = { traceId, spanId: newSpanId(), traceFlags: sampledFlag, ...vendors };
     // A stage may outlive its operation: the clearing away after a container's end.
     const duration = span.durationMs ?? endedAtMs - span.startedAtMs;
     all.push({
