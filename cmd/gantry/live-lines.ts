@@ -18,14 +18,14 @@ export class LiveLines {
 
   draw(lines: readonly string[]): void {
     const up = this.#drawn === 0 ? '' : `\u001B[${this.#drawn}A`;
-    const fitting = lines.slice(0, this.rows).map((line) => cut(line, this.#columns));
+    const fitting = lines.slice(0, this.rows).map((line) => cut(line, this.columns));
     // Each line without what it had before, and nothing left of those that are gone.
     this.#terminal.write(`${up}${fitting.map((line) => `\u001B[2K${line}\n`).join('')}\u001B[J`);
     this.#drawn = fitting.length;
   }
 
   /** A terminal that does not know its width says 0. */
-  get #columns(): number {
+  get columns(): number {
     return this.#terminal.columns > 0 ? this.#terminal.columns : 80;
   }
 }

@@ -14,7 +14,8 @@ export const top: Command = {
   details: `A table of the running containers, drawn anew every two seconds until Ctrl-C or q: CPU in percent
 of a core, MEMORY that the kernel cannot easily have back, its limit, PIDS, how much of the last ten
 seconds processes waited for cpu, memory and disks (PSI; cgroup v2 only), RESTARTS. Elsewhere than
-on a terminal: once, after one interval, unless --count says how often.
+on a terminal: once, after one interval, unless --count says how often. Where a terminal is narrow,
+names are shortened, and ids left out.
 
 Flags:
   -d, --delay SECONDS  between two tables; else 2
@@ -150,8 +151,40 @@ function show(
     process.stdout.write([heading, ...cells].map((row) => `${row.join('\t')}\n`).join(''));
     return;
   }
-  const [first = '', ...others] = alignedLines([heading, ...cells]);
+  const [first = '', ...others] = alignedLines(fitted([heading, ...cells], lines.columns));
   lines.draw([styled('bold', first), ...others]);
+}
+
+/** Shorter than this, names tell nothing. */
+const shortestName = 32;
+
+/**
+ * For a terminal that is too narrow names lose their middle, and then ids go, so that the numbers are
+ * to be seen. What is still too much at the end is cut off.
+ */
+function fitted(rows: readonly string[][], columns: number): readonly string[][] {
+  const shorter = withNames(rows, 1, columns);
+  if (widthOf(shorter) <= columns) return shorter;
+  const withoutIds = rows.map(([, ...others]) => others);
+  return withNames(withoutIds, 0, columns);
+}
+
+/** The same with the names, which are the n-th column, as long as there is room for. */
+function withNames(rows: readonly string[][], n: number, columns: number): string[][] {
+  const longest = Math.max(...rows.map((row) => row[n]?.length ?? 0));
+  const room = Math.max(shortestName, longest - Math.max(0, widthOf(rows) - columns));
+  return rows.map((row) => row.with(n, shortened(row[n] ?? '', room)));
+}
+
+function widthOf(rows: readonly string[][]): number {
+  return Math.max(...alignedLines(rows).map(({ length }) => length));
+}
+
+/** `kube-system/cored…n/coredns`: namespace and container are at the ends. */
+function shortened(name: string, room: number): string {
+  if (name.length <= room) return name;
+  const end = Math.floor((room - 1) / 2);
+  return `${name.slice(0, room - 1 - end)}…${name.slice(name.length - end)}`;
 }
 
 function cellsOf({ id, name, cpuPercent, memoryBytes, memoryLimitBytes, ...row }: Row): string[] {
