@@ -66,6 +66,8 @@ it.each([
     ['images', 'ls', 'x'],
     '"gantry images ls" does not go with one operand; gantry images ls --help',
   ],
+  [['help', 'nope'], 'no command "nope"; gantry --help'],
+  [['nope', '--help'], 'no command "nope"; gantry --help'],
   [['images', 'ls', '--name', 'x'], "Unknown option '--name'; gantry images ls --help"],
 ])('refuses %j', async (args, message) => {
   await expect(parseArguments(args, {})).rejects.toThrow(

@@ -47,6 +47,7 @@ export async function parseArguments(
   const { values, operands } = parse(wantsHelp ? rest : args, name, command);
   if (values['version'] === true) return { kind: 'version' };
   if (values['help'] === true || wantsHelp) {
+    if (command === undefined && name !== '') throw wrong(`no command "${name}"`);
     return command === undefined || entry === undefined
       ? { kind: 'help' }
       : { kind: 'command-help', name, entry, command };

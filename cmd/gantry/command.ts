@@ -29,6 +29,8 @@ export type Command = {
     /** After so many, what follows is a command line of its own: its flags are not ours. */
     readonly thenCommand?: number;
   };
+  /** Whether it works, as far as it can, with a configuration that cannot be read. */
+  readonly isLenient?: boolean;
   /** Exit code, where it is not 0. */
   run(invocation: Invocation): Promise<number | void>;
 };

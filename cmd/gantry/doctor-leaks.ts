@@ -10,14 +10,18 @@ import { processesNaming } from './process-wait.ts';
 const idForm = /[0-9a-f]{64}/;
 
 /** What has an id in its name that no record has, and what records have that is gone. */
-export function checkLeaks(pods: readonly PodView[], folders: Folders): Finding[] {
+export function checkLeaks(
+  pods: readonly PodView[],
+  folders: Folders,
+  cgroupParent?: string,
+): Finding[] {
   const containers = pods.flatMap((pod) => pod.containers);
   const known = new Set([...pods, ...containers].map(({ id }) => id));
   const findings = [
     ...folderFindings(folders, known),
     ...mountFindings(folders, known),
     ...monitorFindings(folders, known),
-    ...cgroupFindings(pods),
+    ...cgroupFindings(pods, cgroupParent),
     ...containers.flatMap((container) => unwatchedFinding(container, folders)),
   ];
   return findings.length > 0 ? findings : [ok('leaks', 'none')];
@@ -52,14 +56,15 @@ function monitorFindings({ state }: Folders, known: ReadonlySet<string>): Findin
   });
 }
 
-/** Beside the cgroups of containers that there are. */
-function cgroupFindings(pods: readonly PodView[]): Finding[] {
+/** Beside the cgroups of containers that there are, and where those of pods without a parent are. */
+function cgroupFindings(pods: readonly PodView[], usual: string | undefined): Finding[] {
   const { mounts } = openCgroupfs();
   const roots = new Set(
     [mounts.unified, ...mounts.legacy.values()].filter((it) => it !== undefined),
   );
   const paths = pods.flatMap(({ containers }) => containers.map(({ cgroupPath }) => cgroupPath));
   const parents = new Set(paths.map((path) => path.slice(0, path.lastIndexOf('/'))));
+  if (usual !== undefined) parents.add(usual);
   const known = new Set(
     [...pods, ...pods.flatMap(({ containers }) => containers)].map(({ id }) => id),
   );

@@ -26,6 +26,7 @@ Flags:
 `,
   flags: { registry: { type: 'string', multiple: true } },
   operands: { min: 0, max: 0 },
+  isLenient: true,
   run: async (invocation) => {
     const findings = await examine(invocation);
     if (invocation.isJson) printJson(findings);
@@ -46,7 +47,7 @@ async function examine(invocation: Invocation): Promise<Finding[]> {
     async () => (config === undefined ? [] : checkDisk(config)),
     async () => (config === undefined ? [] : checkDatabase(config)),
     async () => checkDaemon(admin),
-    async () => leakFindings(invocation),
+    async () => leakFindings(invocation, config),
     async () => registryFindings(invocation, config),
   ];
   const findings = (await Promise.all(topics.map(finished))).flat();
@@ -68,9 +69,12 @@ async function finished(topic: () => Promise<Finding[]>): Promise<Finding[]> {
 }
 
 /** What came or went while we looked is no leak. */
-async function leakFindings({ node }: Invocation): Promise<Finding[]> {
+async function leakFindings(
+  { node }: Invocation,
+  config: DaemonConfig | undefined,
+): Promise<Finding[]> {
   const [before, folders] = [await node.pods(), await node.folders()];
-  const found = checkLeaks(before, folders);
+  const found = checkLeaks(before, folders, config?.cgroup_parent);
   const after = (await node.pods()).flatMap((pod) => [pod, ...pod.containers]);
   const left = found.filter(({ detail }) => !after.some(({ id }) => detail.includes(id)));
   return left.length > 0 ? left : [ok('leaks', 'none')];
@@ -78,7 +82,9 @@ async function leakFindings({ node }: Invocation): Promise<Finding[]> {
 
 function configFindings(checked: Awaited<ReturnType<typeof checkedConfig>>): Finding[] {
   if ('config' in checked) return [ok('configuration', `root ${checked.config.root}`)];
-  return [problem('configuration', checked.refusal, 'gantryd config default')];
+  // What cannot be parsed is quoted with its place, in several lines.
+  const refusal = checked.refusal.replaceAll(/\s*\n\s*/g, ' ');
+  return [problem('configuration', refusal, 'gantryd config default')];
 }
 
 async function registryFindings(

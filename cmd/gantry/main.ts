@@ -36,7 +36,8 @@ async function run(wanted: Wanted): Promise<number | void> {
       return print(usageOf(wanted.name, wanted.entry, wanted.command));
     }
     case 'run': {
-      const places = await findPlaces(wanted.wishes);
+      const { isLenient } = wanted.command;
+      const places = await findPlaces({ ...wanted.wishes, isLenient });
       const admin = adminClient(places.address);
       const node = nodeView(admin, places);
       return wanted.command.run({ ...wanted.invocation, admin, places, node });

@@ -23,6 +23,8 @@ export type PlaceWishes = {
   readonly root?: string | undefined;
   readonly state?: string | undefined;
   readonly config?: string | undefined;
+  /** Whether a configuration that cannot be read keeps nobody from looking at the usual places. */
+  readonly isLenient?: boolean | undefined;
 };
 
 export const defaultConfig = '/etc/gantry/gantry.toml';
@@ -35,7 +37,7 @@ export const defaultFolders = { root: '/var/lib/gantry', state: '/run/gantry' };
 export async function findPlaces(wishes: PlaceWishes): Promise<Places> {
   const { address, root, state, config } = wishes;
   if (address !== undefined && (root ?? state ?? config) === undefined) return { address };
-  const { admin_listen: listen, ...file } = await readConfig(config);
+  const { admin_listen: listen, ...file } = await configOf(wishes);
   const folders = {
     ...defaultFolders,
     ...given({ ...file, ...given({ root, state }) }),
@@ -51,6 +53,15 @@ type ConfigFile = {
   readonly state?: string | undefined;
   readonly admin_listen?: string | undefined;
 };
+
+async function configOf({ config, isLenient }: PlaceWishes): Promise<ConfigFile> {
+  try {
+    return await readConfig(config);
+  } catch (error) {
+    if (isLenient === true) return {};
+    throw error;
+  }
+}
 
 /** The default file may be missing. What else is in it is for `gantryd config check`. */
 async function readConfig(path: string | undefined): Promise<ConfigFile> {

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { openCgroupfs } from 'cgroupfs-ts';
 import { execa } from 'execa';
 import { expect } from 'vitest';
 import type { Daemon } from './harness/daemon.ts';
@@ -77,6 +78,21 @@ test('finds what a pod that is gone has left', async ({ daemon }) => {
   });
 });
 
+test('finds a cgroup that the last pod has left', async ({ daemon }) => {
+  const { mounts } = openCgroupfs();
+  const top = mounts.unified ?? mounts.legacy.get('memory') ?? '';
+  const cgroup = join(top, daemon.place.cgroupParent, 'f'.repeat(64));
+  await mkdir(cgroup, { recursive: true });
+  const { findings } = await doctor(daemon);
+  await rmdir(cgroup);
+  expect(findings).toContainEqual({
+    check: 'leaks: cgroup',
+    status: 'warning',
+    detail: `${cgroup} is of no pod`,
+    mend: `rmdir ${cgroup}`,
+  });
+});
+
 test('finds a container without its monitor, and a registry that does not answer', async ({
   daemon,
   busybox,
@@ -111,4 +127,22 @@ test('tells what is wrong with the configuration', async ({ daemon }) => {
     detail: expect.stringContaining('unknown key "network.brige"'),
     mend: 'gantryd config default',
   });
+});
+
+test('looks at what it can where the configuration cannot be read', async ({ daemon }) => {
+  const file = join(daemon.place.directory, 'broken.toml');
+  await writeFile(file, 'root = \n');
+  const { exitCode, findings } = await doctor(
+    daemon,
+    '--config',
+    file,
+    '--address',
+    daemon.place.adminSocket,
+  );
+  expect(exitCode).toBe(1);
+  const detail = expect.stringMatching(
+    /^gantryd: read the configuration ".*": Invalid TOML.*root =/,
+  );
+  expect(findings).toContainEqual(expect.objectContaining({ status: 'problem', detail }));
+  expect(findings).toContainEqual(expect.objectContaining({ check: 'gantryd', status: 'ok' }));
 });
