@@ -64,9 +64,10 @@ export async function createMonitored(
     args: monitorArgs(runtime, layout, container),
     // It leaves a file named `oom` in its working directory when it learns of such a kill.
     cwd: paths.folder,
-    stdio: [null, null, log.fd, report.writeFd],
-    // It starts the OCI runtime with its own environment.
-    env: { ...runtimeEnvironment(paths.folder), _OCI_SYNCPIPE: '3' },
+    // What is wrong with its arguments it tells on standard output.
+    stdio: [null, log.fd, log.fd, report.writeFd],
+    // It starts the OCI runtime with its own. In the locale C it refuses names that have more than ASCII.
+    env: { ...runtimeEnvironment(paths.folder), LC_ALL: 'C.UTF-8', _OCI_SYNCPIPE: '3' },
   });
   report.closeWriteFd();
   const starter = identifyProcess(child.pid);

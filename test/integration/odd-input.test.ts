@@ -243,6 +243,18 @@ describe('a container runs', () => {
     expect(stdout).toBe('two\n');
   });
 
+  test('with a name and a log beyond ASCII', async ({ daemon, busybox }) => {
+    const pod = await runPod(daemon, { logDirectory: join(daemon.place.directory, 'журнал-🐶') });
+    const metadata = { name: 'コンテナ', attempt: 0 };
+    const config = { metadata, logPath: 'ログ.log', command: sh('echo ☃') };
+    const { status: end, stdout } = await runToEnd(
+      daemon.cri,
+      pod,
+      containerConfig(busybox, config),
+    );
+    expect({ exitCode: end.exitCode, stdout }).toEqual({ exitCode: 0, stdout: '☃\n' });
+  });
+
   test('as the last user that there is', async ({ daemon, busybox }) => {
     const config = { ...security({ runAsUser: { value: 2 ** 32 - 2 } }), command: sh('id -u') };
     expect((await run(daemon, busybox, config)).stdout).toBe('4294967294\n');
