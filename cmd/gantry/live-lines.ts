@@ -1,5 +1,6 @@
 import { stripVTControlCharacters } from 'node:util';
 import type { WriteStream } from 'node:tty';
+import { cutTo } from './style.ts';
 
 /** Lines at the bottom of a terminal that are drawn over again and again. */
 export class LiveLines {
@@ -33,5 +34,6 @@ export class LiveLines {
 /** A line that does not fit loses its styles with its end. */
 function cut(line: string, columns: number): string {
   const plain = stripVTControlCharacters(line);
-  return plain.length > columns ? plain.slice(0, columns) : line;
+  const fitting = cutTo(columns, plain);
+  return fitting === plain ? line : fitting;
 }

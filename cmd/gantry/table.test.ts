@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { printable } from './style.ts';
+import { cutTo, printable } from './style.ts';
 import { alignedLines, formatTable } from './table.ts';
 
 it('makes each column as wide as its widest cell', () => {
@@ -9,6 +9,17 @@ it('makes each column as wide as its widest cell', () => {
       ['longer', { text: 'x', style: 'green' }, ''],
     ]),
   ).toEqual(['A        LONG   C', 'longer   x']);
+});
+
+it('counts the columns that characters take, which may be two or none', () => {
+  const lines = alignedLines([
+    ['日本🐶', 'x'],
+    ['e\u0301te\u0301', 'x'],
+    ['пёс', 'x'],
+  ]);
+  expect(lines).toEqual(['日本🐶   x', 'e\u0301te\u0301      x', 'пёс      x']);
+  expect(cutTo(5, '日本🐶')).toBe('日本');
+  expect(cutTo(6, '日本🐶')).toBe('日本🐶');
 });
 
 it('puts tabs between columns where no terminal is', () => {

@@ -1,4 +1,4 @@
-import { isTerminal, printable, type Style, styled } from './style.ts';
+import { columnsOf, isTerminal, printable, type Style, styled } from './style.ts';
 
 /** Text of one column, in a style of its own where there are styles. */
 export type Cell = string | { readonly text: string; readonly style: Style };
@@ -23,19 +23,23 @@ export function alignedLines(rows: readonly (readonly Cell[])[]): string[] {
   const widths: number[] = [];
   for (const row of rows) {
     for (const [n, cell] of row.entries()) {
-      widths[n] = Math.max(widths[n] ?? 0, textOf(cell).length);
+      widths[n] = Math.max(widths[n] ?? 0, columnsOf(textOf(cell)));
     }
   }
   return rows.map((row) =>
     row
       .map((cell, n) => {
         const isLast = n === row.length - 1;
-        const text = isLast ? textOf(cell) : textOf(cell).padEnd(widths[n] ?? 0);
+        const text = isLast ? textOf(cell) : padded(textOf(cell), widths[n] ?? 0);
         return typeof cell === 'string' ? text : styled(cell.style, text);
       })
       .join('   ')
       .trimEnd(),
   );
+}
+
+function padded(text: string, width: number): string {
+  return text + ' '.repeat(Math.max(0, width - columnsOf(text)));
 }
 
 function tabbedLine(row: readonly Cell[]): string {

@@ -5,7 +5,7 @@ import { LiveLines } from './live-lines.ts';
 import { endWithReader } from './output.ts';
 import { resolvePod } from './resolve.ts';
 import { bytesCell, orDash } from './sizes.ts';
-import { isTerminal, styled } from './style.ts';
+import { columnsOf, isTerminal, styled } from './style.ts';
 import { alignedLines } from './table.ts';
 import { coresBetween, sampleUsage, type UsageSample } from './usage-sample.ts';
 
@@ -177,7 +177,7 @@ function withNames(rows: readonly string[][], n: number, columns: number): strin
 }
 
 function widthOf(rows: readonly string[][]): number {
-  return Math.max(...alignedLines(rows).map(({ length }) => length));
+  return Math.max(...alignedLines(rows).map(columnsOf));
 }
 
 /** `kube-system/cored…n/coredns`: namespace and container are at the ends. */

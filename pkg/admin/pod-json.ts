@@ -11,7 +11,7 @@ export type PodView = {
   readonly attempt: number;
   readonly state: Sandbox['state'];
   readonly createdAt: string;
-  /** None for a pod on the node's network, or without any yet. */
+  /** None for a pod on the node's network, or without any yet, or any more. */
   readonly addresses: readonly string[];
   readonly network: 'pod' | 'node';
   /** Empty for the default one. */
@@ -65,7 +65,10 @@ function podView(sandbox: Sandbox, containers: readonly Container[]): PodView {
     state,
     createdAt: timestamp(createdAt),
     addresses:
-      network === undefined ? [] : [network.address, ...(network.additionalAddresses ?? [])],
+      // They may be another pod's by now.
+      network === undefined || state === 'stopped'
+        ? []
+        : [network.address, ...(network.additionalAddresses ?? [])],
     network: namespaces.network,
     runtimeHandler,
     labels,

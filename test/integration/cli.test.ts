@@ -72,6 +72,10 @@ describe('ps and pods', () => {
     ]);
     const [view] = JSON.parse(await gantry(place, 'pods', '--json', '-n', 'default'));
     expect(view).toMatchObject({ id: pod.id, name, addresses: [expect.stringMatching(/^10\./)] });
+    await cri.stopPodSandbox({ podSandboxId: pod.id });
+    // It is free for another pod now.
+    const [stopped] = rowsOf(await gantry(place, 'pods'));
+    expect(stopped?.slice(3, 6)).toEqual(['stopped', '0/2', '-']);
     expect(await gantry(place, 'pods', '-q', '-n', 'none')).toBe('');
   });
 
