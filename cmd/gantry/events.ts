@@ -1,7 +1,7 @@
 import type { EventView } from '#admin/event-json.ts';
 import type { Command } from './command.ts';
 import { endWithReader, printJson } from './output.ts';
-import type { Style } from './style.ts';
+import { isTerminal, type Style } from './style.ts';
 import { type Cell, formatTable } from './table.ts';
 
 export const events: Command = {
@@ -42,13 +42,18 @@ function print(event: EventView): void {
   const { at, kind, pod, container } = event;
   const cells: Cell[] = [
     at,
-    container === undefined ? 'pod' : 'container',
-    { text: kind.padEnd(7), style: styles[kind] },
+    objectCell(container === undefined ? 'pod' : 'container'),
+    { text: kind, style: styles[kind] },
     (container ?? pod)?.id.slice(0, 12) ?? '-',
     [podName(event), container?.name].filter((name) => name !== undefined).join('/'),
     ...endingCells(container),
   ];
   process.stdout.write(formatTable([cells], { hasHeading: false }));
+}
+
+/** Each line is written for itself, and is to stand below the one before. */
+function objectCell(object: string): string {
+  return isTerminal() ? object.padEnd('container'.length) : object;
 }
 
 /** Absent when its record was lost. */

@@ -35,6 +35,11 @@ it('draws when each stage ran', () => {
   ]);
 });
 
+it('passes no control characters of an error on', () => {
+  const [title] = drawn(span('PullImage', [0, 1], { error: 'no \u001B[2J\nimage' }));
+  expect(title).toContain(String.raw`no \x1b[2J\x0aimage`);
+});
+
 it('draws up to now what goes on', () => {
   const [title, line] = drawn(span('PullImage', [0], { stages: [span('resolve', [50])] }));
   expect(title).toContain('100.0 ms');

@@ -1,6 +1,6 @@
 import type { Span } from '#trace/span.ts';
 import type { Operation } from '#trace/tracer.ts';
-import { type Style, styled } from './style.ts';
+import { printable, type Style, styled } from './style.ts';
 import { alignedLines, type Cell } from './table.ts';
 
 const barWidth = 40;
@@ -41,9 +41,9 @@ function title(operation: Operation, nowMs: number): string {
   const words = [
     styled('bold', name),
     styled(durationMs === undefined ? 'yellow' : 'cyan', duration),
-    styled('dim', [at, ...about].join(' ')),
+    styled('dim', printable([at, ...about].join(' '))),
     ...(durationMs === undefined ? [styled('yellow', 'goes on')] : []),
-    ...(error === undefined ? [] : [styled('red', error)]),
+    ...(error === undefined ? [] : [styled('red', printable(error))]),
   ];
   return words.join('  ');
 }
