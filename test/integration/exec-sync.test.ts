@@ -36,6 +36,17 @@ describe('ExecSync', () => {
     expect(stdout).toBe('/home\nred\n0\n');
   });
 
+  test('is for the OOM killer what its container is, not what the daemon is', async ({
+    daemon,
+    busybox,
+  }) => {
+    const linux = { resources: { oomScoreAdj: 900 } };
+    const config = containerConfig(busybox, { ...forever, linux });
+    const containerId = await runContainer(daemon.cri, await runPod(daemon), config);
+    const { stdout } = await exec(daemon.cri, containerId, 'cat /proc/self/oom_score_adj');
+    expect(stdout).toBe('900\n');
+  });
+
   running('serves many callers at once', async ({ daemon, containerId }) => {
     const numbers = Array.from({ length: 20 }, (_, number) => `${number}`);
     const results = await Promise.all(

@@ -2,6 +2,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault, faultCode } from '#errors/fault.ts';
 import { type Child, type Command, startChild } from '#linux/child.ts';
+import { setOomScoreAdj } from '#linux/oom-score.ts';
 import { readIfThere } from '#linux/read-file.ts';
 import { writeWhole } from '#linux/write-file.ts';
 import { type Engine, handlerOf } from '#runtime/engine.ts';
@@ -22,9 +23,10 @@ export type ExecFiles = Disposable & {
   readonly spec: string;
   readonly pid: string;
   readonly hasTerminal: boolean;
+  readonly oomScoreAdj: number | undefined;
 };
 
-type Process = { readonly env?: readonly string[] };
+type Process = { readonly env?: readonly string[]; readonly oomScoreAdj?: number };
 
 /** Describes the container's own process (its user, environment, capabilities) with another command. */
 export function prepareExec(
@@ -48,7 +50,7 @@ export function prepareExec(
     remove();
     throw new Fault(faultCode(cause), `exec in container "${id}"`, { cause });
   }
-  return { spec, pid, hasTerminal, [Symbol.dispose]: remove };
+  return { spec, pid, hasTerminal, oomScoreAdj: own.oomScoreAdj, [Symbol.dispose]: remove };
 }
 
 /** Whether a file of this name, in a container's folder, describes an exec. */
@@ -74,12 +76,15 @@ export function startExec(
   const runtime = handlerOf(engine, runtimeHandler);
   const tty = files.hasTerminal ? ['--tty'] : [];
   const args = ['exec', ...tty, '--process', files.spec, '--pid-file', files.pid, id];
-  return startChild({
+  const child = startChild({
     path: runtime.path,
     args: [...globalArgs(runtime), ...args],
     env: runtimeEnvironment(engine.layout.container(id).folder),
     stdio,
   });
+  // crun gives it to containers alone: a command would have that of the daemon, and be spared.
+  if (files.oomScoreAdj !== undefined) setOomScoreAdj(child.pid, files.oomScoreAdj);
+  return child;
 }
 
 /** The exec'd process's pid, which the OCI runtime writes once the command could be begun. */
