@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { isAbsolute, join } from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 import { parse } from 'smol-toml';
 import * as v from 'valibot';
 import { describe, Fault, isErrno } from '#errors/fault.ts';
@@ -92,23 +92,47 @@ export type Flags = Partial<Pick<Config, 'root' | 'state' | 'listen' | 'log_leve
 
 const defaultFile = '/etc/gantry/gantry.toml';
 
+/** Of unix(7), without the zero at its end. */
+const maxSocketPathBytes = 107;
+
 /** The configuration: flags over the file over the defaults. The default file may be missing. */
 export function loadConfig(file: string | undefined, flags: Flags): Config {
-  const given = { ...readToml(file), ...flags };
-  const result = v.safeParse(configSchema, given);
+  const written = readToml(file);
+  // Where nothing was written, only the flags can be wrong.
+  const source = file ?? (written === undefined ? undefined : defaultFile);
+  // Of what is wrong with one value the first is enough: a number that is not whole is none in its bounds.
+  const options = { abortPipeEarly: true };
+  const result = v.safeParse(configSchema, { ...written, ...flags }, options);
   if (!result.success) {
-    throw refusal(file, result.issues.map(explain).join('; '));
+    throw refusal(source, result.issues.map(explain).join('; '));
   }
-  const config = result.output;
-  const cgroupParent = config.cgroup_parent ?? defaultCgroupParent(config.runtime);
-  const problem = cgroupProblem(cgroupParent, config.runtime) ?? handlerProblem(config.runtime);
-  if (problem !== undefined) throw refusal(file, problem);
+  const config = withPlaces(result.output);
+  const problem =
+    folderProblem(config) ??
+    cgroupProblem(config.cgroup_parent, config.runtime) ??
+    handlerProblem(config.runtime);
+  if (problem !== undefined) throw refusal(source, problem);
+  return config;
+}
+
+/** With the defaults that follow from other keys. */
+function withPlaces(config: v.InferOutput<typeof configSchema>): Config {
   return {
     ...config,
-    cgroup_parent: cgroupParent,
+    cgroup_parent: config.cgroup_parent ?? defaultCgroupParent(config.runtime),
     listen: config.listen ?? join(config.state, 'gantry.sock'),
     admin_listen: config.admin_listen ?? join(config.state, 'admin.sock'),
   };
+}
+
+/** Of folders and sockets, each of which is for one thing. */
+function folderProblem({ root, state, ...sockets }: Config): string | undefined {
+  if (resolve(root) === resolve(state)) return 'root and state must be two folders';
+  const { listen, admin_listen: admin } = sockets;
+  if (resolve(listen) === resolve(admin)) return 'listen and admin_listen must be two sockets';
+  const long = [listen, admin].find((path) => Buffer.byteLength(path) > maxSocketPathBytes);
+  if (long === undefined) return undefined;
+  return `the socket "${long}" has a path of more than ${maxSocketPathBytes} bytes, which the kernel refuses; use a shorter listen, admin_listen or state`;
 }
 
 function defaultCgroupParent(runtime: RuntimeConfig): string {
@@ -137,11 +161,12 @@ function refusal(file: string | undefined, problem: string): Fault {
   return new Fault('invalid-argument', `configuration${which}: ${problem}`);
 }
 
-function readToml(file: string | undefined): object {
+/** Undefined when there is no default file. */
+function readToml(file: string | undefined): object | undefined {
   try {
     return parse(readFileSync(file ?? defaultFile, 'utf8'));
   } catch (cause) {
-    if (file === undefined && isErrno(cause, 'ENOENT')) return {};
+    if (file === undefined && isErrno(cause, 'ENOENT')) return undefined;
     throw new Fault('invalid-argument', `read the configuration "${file ?? defaultFile}"`, {
       cause,
     });
@@ -154,8 +179,9 @@ function explain(issue: v.BaseIssue<unknown>): string {
   if (type === 'strict_object' && expected === 'never') return `unknown key "${key}"`;
   if (received === 'undefined') return `${key}: is missing`;
   // Where the schema has no words of its own, Valibot puts its own there.
-  if (expected === null || !message.startsWith('Invalid ')) return `${key}: ${message}`;
-  return `${key}: must be ${tomlNames[expected] ?? alternatives(expected)}, not ${received}`;
+  if (!message.startsWith('Invalid ')) return `${key}: ${message}`;
+  const wanted = expected === null ? 'a whole number' : (tomlNames[expected] ?? inWords(expected));
+  return `${key}: must be ${wanted}, not ${received}`;
 }
 
 const tomlNames: Readonly<Record<string, string>> = {
@@ -166,7 +192,11 @@ const tomlNames: Readonly<Record<string, string>> = {
   Object: 'a table',
 };
 
-/** Of `("a" | "b")`, or what else is expected: `"a" or "b"`. */
-function alternatives(expected: string): string {
-  return expected.replace(/^\((.*)\)$/, '$1').replaceAll(' | ', ' or ');
+/** Of `("a" | "b")`: `"a" or "b"`. Of `>=1`: `1 or more`. */
+function inWords(expected: string): string {
+  return expected
+    .replace(/^\((.*)\)$/, '$1')
+    .replaceAll(' | ', ' or ')
+    .replace(/^>=(.*)/, '$1 or more')
+    .replace(/^<=(.*)/, '$1 or less');
 }
