@@ -19,7 +19,7 @@ import type { SnapshotKind } from './snapshots/backend.ts';
 import { stageCode, stageFault } from './stage-fault.ts';
 import type { Activity, RootfsUsage } from './usage/rootfs-usage.ts';
 
-export { type ArchiveFormat, archiveFormats } from './archive/export-formats.ts';
+export { archiveFormats } from './archive/export-formats.ts';
 export type { Image } from './image.ts';
 export type { ImageConfig } from './image-config.ts';
 export type { ImagesOptions } from './parts.ts';
