@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, readSync, writeSync } from 'node:fs';
-import { startChild } from './child.ts';
+import { type Child, startChild } from './child.ts';
 import { check, memfdCreate } from './libc.ts';
+import { explainProcess } from './process.ts';
 
 /** A program that ended with another status than 0, or did not end in time. */
 export class ProgramError extends Error {
@@ -39,22 +40,40 @@ export async function runProgram(
   using output = openScratch();
   using errors = openScratch();
   const stdio = [input.fd, output.fd, errors.fd];
-  const { timeoutMs, env = { PATH: programPath } } = options;
+  const { timeoutMs, env = { PATH: programPath }, command = args[0] ?? '' } = options;
   const child = startChild({ path, args, env, stdio });
-  let isLate = false;
-  // Again and again: a timer that is over would no longer keep this process alive to see the end.
-  const timer = setInterval(() => {
-    isLate = true;
-    // The pid is the child's own until it has been waited for, and it leads its process group.
-    process.kill(-child.pid, 'SIGKILL');
-  }, timeoutMs);
-  const exitCode = await child.ended;
-  clearInterval(timer);
+  const { exitCode, why } = await endWithin(child, timeoutMs);
   if (exitCode === 0) return output.text();
-  const why = isLate ? `no answer within ${timeoutMs} ms` : `exit status ${exitCode}`;
-  const { command = args[0] ?? '' } = options;
-  const message = `${path} ${command}: ${errors.text().trim() || why}`;
-  throw new ProgramError(message, isLate ? undefined : exitCode);
+  throw new ProgramError(`${path} ${command}: ${errors.text().trim() || why}`, exitCode);
+}
+
+/** How long the end of a killed process is awaited: one that waits for a disk may take any time. */
+const killPatienceMs = 2_000;
+
+/** How a program ended: its exit status, which is absent when it was killed; and the same in words. */
+export type ProgramEnd = { readonly exitCode: number | undefined; readonly why: string };
+
+/** Waits for a child's end. After `timeoutMs` kills it, with its process group. */
+export async function endWithin(child: Child, timeoutMs: number): Promise<ProgramEnd> {
+  const exitCode = await exitCodeWithin(child, timeoutMs);
+  if (exitCode !== undefined) return { exitCode, why: `exit status ${exitCode}` };
+  // The pid is the child's own until it has been waited for, and it leads its process group.
+  process.kill(-child.pid, 'SIGKILL');
+  const why = `no answer within ${timeoutMs} ms`;
+  const killed = await exitCodeWithin(child, killPatienceMs);
+  if (killed !== undefined) return { exitCode: undefined, why };
+  return { exitCode: undefined, why: `${why}, nor an end: ${explainProcess(child.pid)}` };
+}
+
+/** The timer keeps this process alive to see the end, which a child by itself does not. */
+async function exitCodeWithin({ ended }: Child, timeoutMs: number): Promise<number | undefined> {
+  const { promise: late, resolve } = Promise.withResolvers<undefined>();
+  const timer = setTimeout(resolve, timeoutMs, undefined);
+  try {
+    return await Promise.race([ended, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 export type Scratch = Disposable & { readonly fd: number; text(): string };

@@ -3,11 +3,10 @@ import { join } from 'node:path';
 import { Fault, isErrno } from '#errors/fault.ts';
 import type { LinuxResources } from '#api/oci/runtime.ts';
 import { startChild } from '#linux/child.ts';
-import { programPath, runProgram } from '#linux/program.ts';
+import { endWithin, programPath, runProgram } from '#linux/program.ts';
 import type { CgroupDriver } from './cgroup-path.ts';
 import type { HandlerFeatures } from './handler-features.ts';
 import { runtimeWords } from './runtime-words.ts';
-import { within } from './wait.ts';
 
 /** A configured runtime handler: an OCI runtime program and the folder that it keeps its state in. */
 export type OciRuntime = {
@@ -88,14 +87,11 @@ export async function runDetached(
   try {
     const env = runtimeEnvironment(bundle);
     const child = startChild({ path: runtime.path, args, env, stdio });
-    if (!(await within(child.ended, patienceMs))) {
-      // It leads its process group, and its pid is its own until it has been waited for.
-      process.kill(-child.pid, 'SIGKILL');
-      await child.ended;
-      const sentence = `"${runtime.path} run" gave no answer within ${patienceMs / 1000} s`;
-      throw new Fault('deadline-exceeded', sentence);
+    const { exitCode, why } = await endWithin(child, patienceMs);
+    if (exitCode === undefined) {
+      throw new Fault('deadline-exceeded', `"${runtime.path} run": ${why}`);
     }
-    if ((await child.ended) !== 0) throw new Error(runtimeWords(readFileSync(errors, 'utf8')));
+    if (exitCode !== 0) throw new Error(runtimeWords(readFileSync(errors, 'utf8')));
   } finally {
     closeSync(log);
   }
