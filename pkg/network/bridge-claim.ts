@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { readlinkSync, statSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { Fault, isErrno } from '#errors/fault.ts';
 import type { SystemThread } from '#linux/system-thread.ts';
@@ -45,12 +46,27 @@ export class BridgeClaim {
 
   async #refuseOthers(name: string): Promise<void> {
     const owner = await this.#thread.run('ownerOfAbstractSocket', name);
-    if (owner?.pid === process.pid) return;
+    if (owner !== undefined && !mayBeDaemon(owner.pid)) return;
     const who = owner === undefined ? 'another daemon' : `another daemon (process ${owner.pid})`;
     const advice = 'each needs a network.bridge and network.subnets of its own';
     throw new Fault(
       'failed-precondition',
       `use bridge "${this.#bridge}": ${who} has it; ${advice}`,
     );
+  }
+}
+
+/**
+ * Any process on the node's network can take a name: those of users and of containers keep no daemon from
+ * its bridge. Nor does another network of this process.
+ */
+function mayBeDaemon(pid: number): boolean {
+  if (pid === process.pid) return false;
+  try {
+    const isOfRoot = statSync(`/proc/${pid}`).uid === 0;
+    return isOfRoot && readlinkSync(`/proc/${pid}/ns/mnt`) === readlinkSync('/proc/self/ns/mnt');
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ESRCH')) return false;
+    throw error;
   }
 }

@@ -390,6 +390,17 @@ it('a bridge that another daemon has is left alone, until that one ends', async 
   await expect.poll(() => connectPod('one').then(() => 'ok', String)).toBe('ok');
 });
 
+it.each([
+  ['a user', ['setpriv', '--reuid', '65534', '--clear-groups'] as const],
+  ['a container', ['unshare', '--mount'] as const],
+])('no process of %s keeps it from its bridge', async (_, asWhom) => {
+  await world.network.close();
+  using _stranger = await occupyBridge(asWhom);
+  world.network = await open({ subnets: ['198.18.1.0/24'] });
+  expect(world.network.readiness()).toEqual({ ready: true });
+  expect((await addPod('one')).address).toBe('198.18.1.2');
+});
+
 it('firewalls that drop forwarded packets are named once', async () => {
   const hook = 'type filter hook forward priority 0;';
   const chains = `chain gate { ${hook} policy drop;\n}
@@ -473,9 +484,14 @@ function addressesOfBridge(): string {
 }
 
 /** Another process that has the bridge, as a daemon has it. */
-async function occupyBridge(): Promise<Disposable & { readonly pid: number; kill(): void }> {
+/** `asWhom` starts what does so. */
+async function occupyBridge(
+  asWhom: readonly [string, ...string[]] = ['env'],
+): Promise<Disposable & { readonly pid: number; kill(): void }> {
   const listen = `net.createServer().listen('\\0gantry-bridge/pods0', () => console.log('taken'))`;
-  const child = spawn(process.execPath, ['-e', listen], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [starter, ...args] = asWhom;
+  const node = [process.execPath, '-e', listen];
+  const child = spawn(starter, [...args, ...node], { stdio: ['ignore', 'pipe', 'inherit'] });
   await once(child.stdout, 'data');
   const kill = () => void child.kill('SIGKILL');
   return { pid: child.pid ?? 0, kill, [Symbol.dispose]: kill };
