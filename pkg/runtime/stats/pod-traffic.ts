@@ -5,30 +5,50 @@ import type { Sandbox } from '#runtime/sandbox/sandbox.ts';
 export type { LinkCounters as Interface } from '#linux/netlink/link-counters.ts';
 
 /** So many pods take the system thread some milliseconds; then those who make pods have their turn. */
-export const podsAtOnce = 50;
+const podsAtOnce = 50;
 
-/**
- * The counters of the interfaces in pods, by the pods' ids, whoever connected them to which network.
- * Pods on the node's network are left out, and pods that are going.
- */
-export async function readPodTraffic(
-  { thread, layout }: Pick<Engine, 'thread' | 'layout'>,
+type Reader = Pick<Engine, 'thread' | 'layout'>;
+
+/** A pod, and the counters of its interfaces; undefined for one that is on the node's network, or gone. */
+export type PodWithTraffic = readonly [Sandbox, readonly Interface[] | undefined];
+
+/** Reads the traffic of all of the pods, of some while the caller is at work on those before them. */
+export async function* withTraffic(
+  reader: Reader,
   sandboxes: readonly Sandbox[],
-): Promise<ReadonlyMap<string, readonly Interface[]>> {
-  const pods = sandboxes
-    .filter(({ state, config }) => state === 'ready' && config.namespaces.network === 'pod')
-    .map((sandbox) => ({ id: sandbox.id, path: pathOf(sandbox, layout) }));
-  const traffic = new Map<string, readonly Interface[]>();
-  for (let from = 0; from < pods.length; from += podsAtOnce) {
-    const some = pods.slice(from, from + podsAtOnce);
-    const pinnedAt = some.map(({ path }) => path);
-    const links = await thread.run('listLinkCounters', pinnedAt);
-    for (const [index, { id }] of some.entries()) {
-      const counters = links[index];
-      if (counters !== undefined) traffic.set(id, counters);
-    }
+): AsyncGenerator<PodWithTraffic> {
+  const read = (from: number) => readTraffic(reader, sandboxes.slice(from, from + podsAtOnce));
+  let reading = read(0);
+  for (let from = 0; from < sandboxes.length; from += podsAtOnce) {
+    const some = await reading;
+    reading = read(from + podsAtOnce);
+    // Whoever does not come so far does not learn of it.
+    reading.catch(() => {});
+    yield* some;
   }
-  return traffic;
+}
+
+/** Of one pod. */
+export async function trafficOf(
+  reader: Reader,
+  sandbox: Sandbox,
+): Promise<readonly Interface[] | undefined> {
+  const [pod] = await readTraffic(reader, [sandbox]);
+  return pod?.[1];
+}
+
+/** Whoever connected them to which network. */
+async function readTraffic(
+  { thread, layout }: Reader,
+  sandboxes: readonly Sandbox[],
+): Promise<PodWithTraffic[]> {
+  const connected = sandboxes.filter(
+    ({ state, config }) => state === 'ready' && config.namespaces.network === 'pod',
+  );
+  const pinnedAt = connected.map((sandbox) => pathOf(sandbox, layout));
+  const links = pinnedAt.length === 0 ? [] : await thread.run('listLinkCounters', pinnedAt);
+  const traffic = new Map(connected.map((sandbox, index) => [sandbox, links[index]]));
+  return sandboxes.map((sandbox) => [sandbox, traffic.get(sandbox)]);
 }
 
 /** Putting paths together takes longer than the rest that is done here. */

@@ -6,7 +6,7 @@ import type {
 import type { Container } from '#runtime/container/container.ts';
 import type { Sandbox } from '#runtime/sandbox/sandbox.ts';
 import { countOpenFiles, maxOpenFiles } from '#runtime/stats/open-files.ts';
-import { type Interface, podsAtOnce, readPodTraffic } from '#runtime/stats/pod-traffic.ts';
+import { withTraffic } from '#runtime/stats/pod-traffic.ts';
 import { Turns } from '#runtime/stats/turns.ts';
 import type { ServerDeps } from '#server/deps.ts';
 import {
@@ -57,63 +57,30 @@ const field = { id: 1, containers: 3 } as const;
 type Listing = {
   readonly deps: ServerDeps;
   readonly filesystem: FilesystemSize;
-  readonly membersOf: ReadonlyMap<string, readonly Container[]>;
   readonly turns: Turns;
 };
-
-type MeasuredPod = { readonly sandbox: Sandbox; readonly containers: readonly Measured[] };
 
 async function* writePods(to: WireWriter, deps: ServerDeps): AsyncGenerator<void> {
   const { sandboxes, containers } = deps.engine;
   const filesystem = await filesystemSize(deps.images.root);
   const membersOf = Map.groupBy(containers.all(), ({ sandboxId }) => sandboxId);
-  const listing = { deps, filesystem, membersOf, turns: new Turns() };
+  const listing = { deps, filesystem, turns: new Turns() };
   const ready = sandboxes.all().filter(({ state }) => state === 'ready');
-  for (let from = 0; from < ready.length; from += podsAtOnce) {
-    const some = ready.slice(from, from + podsAtOnce);
-    // A thread reads the one while this one reads the other.
-    const [traffic, pods] = await Promise.all([
-      readPodTraffic(deps.engine, some),
-      measurePods(listing, some),
-    ]);
-    for (const pod of pods) {
-      writePod(to, pod, traffic.get(pod.sandbox.id) ?? []);
-      yield;
-    }
-  }
-}
-
-async function measurePods(
-  listing: Listing,
-  sandboxes: readonly Sandbox[],
-): Promise<readonly MeasuredPod[]> {
-  const pods: MeasuredPod[] = [];
-  for (const { id } of sandboxes) {
+  for await (const [{ id }, interfaces] of withTraffic(deps.engine, ready)) {
     await listing.turns.next();
     // As it is now: others had their turn.
-    const sandbox = listing.deps.engine.sandboxes.find(id);
+    const sandbox = sandboxes.find(id);
     if (sandbox?.state !== 'ready') continue;
-    const containers: Measured[] = [];
-    for (const member of listing.membersOf.get(id) ?? []) {
+    const mark = to.begin(itemField);
+    to.text(field.id, id);
+    writeMetrics(to, podMetrics, { subject: interfaces ?? [], labels: podLabels(sandbox) });
+    for (const member of membersOf.get(id) ?? []) {
       const measured = await measure(listing, member.id);
-      if (measured !== undefined) containers.push(measured);
+      if (measured !== undefined) writeContainer(to, sandbox, measured);
     }
-    pods.push({ sandbox, containers });
+    to.end(mark);
+    yield;
   }
-  return pods;
-}
-
-/** PodSandboxMetrics. */
-function writePod(
-  to: WireWriter,
-  { sandbox, containers }: MeasuredPod,
-  interfaces: readonly Interface[],
-): void {
-  const mark = to.begin(itemField);
-  to.text(field.id, sandbox.id);
-  writeMetrics(to, podMetrics, { subject: interfaces, labels: podLabels(sandbox) });
-  for (const measured of containers) writeContainer(to, sandbox, measured);
-  to.end(mark);
 }
 
 /** ContainerMetrics. */

@@ -4,7 +4,7 @@ import type {
   StreamPodSandboxStatsRequest,
 } from '#api/cri/v1/types.ts';
 import type { Sandbox } from '#runtime/sandbox/sandbox.ts';
-import { readPodTraffic } from '#runtime/stats/pod-traffic.ts';
+import { withTraffic } from '#runtime/stats/pod-traffic.ts';
 import { Turns } from '#runtime/stats/turns.ts';
 import type { ServerDeps } from '#server/deps.ts';
 import {
@@ -40,10 +40,9 @@ function itemsOf(deps: ServerDeps, filter: PodSandboxStatsFilter | null): WriteI
   const { sandboxes, containers } = deps.engine;
   return async function* write(to) {
     const wanted = sandboxes.all().filter((each) => filter === null || matches(each, filter));
-    const traffic = await readPodTraffic(deps.engine, wanted);
     const membersOf = Map.groupBy(containers.all(), ({ sandboxId }) => sandboxId);
     const turns = new Turns();
-    for (const { id } of wanted) {
+    for await (const [{ id }, links] of withTraffic(deps.engine, wanted)) {
       await turns.next();
       // As they are now: others had their turn.
       const sandbox = sandboxes.find(id);
@@ -51,7 +50,7 @@ function itemsOf(deps: ServerDeps, filter: PodSandboxStatsFilter | null): WriteI
       const before = membersOf.get(sandbox.id) ?? [];
       const members = before.flatMap((each) => containers.find(each.id) ?? []);
       const mark = to.begin(itemField);
-      writePodStats(to, deps, { sandbox, members, links: traffic.get(id) });
+      writePodStats(to, deps, { sandbox, members, links });
       to.end(mark);
       yield;
     }

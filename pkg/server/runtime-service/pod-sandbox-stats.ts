@@ -5,7 +5,7 @@ import type { Container } from '#runtime/container/container.ts';
 import type { Sandbox } from '#runtime/sandbox/sandbox.ts';
 import { containersOf } from '#runtime/sandbox/stop.ts';
 import { countPodProcesses, readPod } from '#runtime/stats/pod-reading.ts';
-import { type Interface, readPodTraffic } from '#runtime/stats/pod-traffic.ts';
+import { type Interface, trafficOf } from '#runtime/stats/pod-traffic.ts';
 import type { ServerDeps } from '#server/deps.ts';
 import { type EncodedMessage, encoder, itemField, once } from '#server/encoded-list.ts';
 import { required } from '#server/required.ts';
@@ -28,7 +28,7 @@ export async function podSandboxStats(
   const sandbox = engine.sandboxes.get(required(request.podSandboxId, 'pod_sandbox_id'));
   if (sandbox.state === 'creating')
     throw new Fault('not-found', `no sandbox "${request.podSandboxId}"`);
-  const links = (await readPodTraffic(engine, [sandbox])).get(sandbox.id);
+  const links = await trafficOf(engine, sandbox);
   const to = new WireWriter();
   // As in a list of one.
   const mark = to.begin(itemField);
