@@ -81,15 +81,16 @@ export function childrenOf(directory: string): string[] {
 
 let buffer = Buffer.allocUnsafeSlow(16 * 1024);
 
-/**
- * The text of a kernel's file of any length, from its beginning. The kernel makes such a file in one
- * piece: what leaves room in the buffer is all of it.
- */
+/** Lists, as of processes, come a page at a time, less what the next entry would have taken. */
+const shortBytes = 2048;
+
+/** The text of a kernel's file of any length, from its beginning. A short piece of it is the last one. */
 function readWhole(fd: number): string {
-  for (;;) {
-    const length = readSync(fd, buffer, 0, buffer.length, 0);
-    if (length < buffer.length) return buffer.toString('utf8', 0, length);
-    buffer = Buffer.allocUnsafeSlow(buffer.length * 4);
+  for (let length = 0; ;) {
+    const count = readSync(fd, buffer, length, buffer.length - length, length);
+    length += count;
+    if (count < shortBytes) return buffer.toString('utf8', 0, length);
+    if (buffer.length - length < shortBytes * 2) buffer = Buffer.concat([buffer], length * 4);
   }
 }
 

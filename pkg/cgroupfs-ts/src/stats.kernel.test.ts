@@ -121,6 +121,19 @@ describe.each(kinds)('statistics of cgroup %s', (_, kind) => {
     expect(pressure).toMatchObject({ cpu: { some: still }, memory: { full: still } });
   });
 
+  it('lists processes that do not fit into a page', async () => {
+    const many = 1200;
+    await using crowd = await ownCgroup(kind);
+    const script = `i=0; while [ $((i+=1)) -lt ${many} ]; do sleep 1000 & done; wait`;
+    await crowd.start(crowd.path, script);
+    using reader = cgroupfs.openStats(crowd.path);
+    // v1 gives a list out again to whoever asks for it within a second.
+    const seldom = { interval: 1_500 };
+    await expect.poll(() => reader.processes().length, seldom).toBe(many);
+    await cgroupfs.kill(crowd.path);
+    await expect.poll(() => reader.processes(), seldom).toEqual([]);
+  });
+
   it('reads again and again from open files, until the cgroup is gone', async () => {
     using reader = cgroupfs.openStats(path);
     const idle = reader.read();
