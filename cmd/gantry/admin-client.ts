@@ -100,6 +100,8 @@ async function send(
   // Before the answer once() tells of it; after it, nobody needs the rest of what we send.
   request.on('error', () => {});
   stream?.on('error', (error) => request.destroy(error));
+  // Standard input that nobody takes any more would keep this process alive until its writer has ended.
+  request.once('close', () => stream?.destroy());
   if (stream) stream.pipe(request);
   else request.end(body && JSON.stringify(body));
   const response: IncomingMessage = (await once(request, 'response'))[0];

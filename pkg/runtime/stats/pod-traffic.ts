@@ -4,8 +4,8 @@ import type { Sandbox } from '#runtime/sandbox/sandbox.ts';
 
 export type { LinkCounters as Interface } from '#linux/netlink/link-counters.ts';
 
-/** So many pods take the system thread some milliseconds; then those who make pods have their turn. */
-const podsAtOnce = 50;
+/** So many pods take the system thread some two milliseconds; then those who make pods have their turn. */
+const podsAtOnce = 20;
 
 type Reader = Pick<Engine, 'thread' | 'layout'>;
 
