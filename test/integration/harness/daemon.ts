@@ -24,9 +24,13 @@ export class Daemon {
     return this.#process.pid;
   }
 
+  get isRunning(): boolean {
+    return this.#process.isRunning();
+  }
+
   /** SIGTERM, as an operator or systemd ends it: containers go on running. It has to end in order. */
   async stop(): Promise<void> {
-    if (!this.#process.isRunning()) return;
+    if (!this.isRunning) return;
     const ending = await this.#process.end('SIGTERM');
     if (ending === 'code 0') return;
     const words = readFileSync(this.place.log, 'utf8').split('\n').slice(-6).join('\n');
@@ -84,7 +88,7 @@ export class Daemon {
     undo.defer(() => sweep(this.place));
     undo.defer(() => this.stop());
     undo.use(this.cri);
-    if (this.#process.isRunning()) await this.removeAllPods();
+    if (this.isRunning) await this.removeAllPods();
   }
 }
 
