@@ -14,7 +14,7 @@ const hack = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const interrupted = untilInterrupted();
 
 /** More than a stage takes on a machine that has nothing else to do. */
-const limitMinutes = '20';
+const limitMinutes = '30';
 
 type Place = { readonly disk: string; readonly package: string };
 
